@@ -1,0 +1,89 @@
+//! Money: an integer, a scale and an ISO 4217 currency.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Decimal, DecimalError, Rounding};
+
+/// An exact amount: `unscaled * 10^-scale` of a currency.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// All digits as one integer.
+    pub unscaled: i64,
+    /// How many digits stand after the point; the currency's own exponent unless more are needed.
+    pub scale: i32,
+    /// ISO 4217 code.
+    pub currency: String,
+}
+
+/// Why an amount was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MoneyError {
+    /// The number.
+    #[error(transparent)]
+    Number(#[from] DecimalError),
+    /// The currency.
+    #[error("TL0005: {code:?} is not an ISO 4217 currency code")]
+    Currency {
+        /// The code, cut to 10 characters.
+        code: String,
+    },
+}
+
+impl Money {
+    /// Reads an amount at the currency's own scale.
+    pub fn parse(text: &str, currency: &str, rounding: Rounding) -> Result<Self, MoneyError> {
+        let scale = currency_exponent(currency)
+            .ok_or_else(|| MoneyError::Currency { code: currency.chars().take(10).collect() })?;
+        let amount = Decimal::parse_at(text, scale, rounding)?;
+        let scale = i32::try_from(scale).expect("an exponent is at most 4");
+        Ok(Self { unscaled: amount.unscaled, scale, currency: currency.to_owned() })
+    }
+}
+
+/// Digits after the point of a currency's minor unit (ISO 4217, list one), for active codes.
+pub fn currency_exponent(code: &str) -> Option<u32> {
+    const ZERO: &str = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF";
+    const THREE: &str = "BHD IQD JOD KWD LYD OMR TND";
+    const FOUR: &str = "CLF UYW";
+    const TWO: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL \
+         BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN \
+         ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS \
+         KHR KPW KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV \
+         MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG \
+         SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN \
+         UYU UZS VED VES WST XCD XCG YER ZAR ZMW ZWG";
+    let listed = |list: &str| list.split_ascii_whitespace().any(|known| known == code);
+    [(TWO, 2), (ZERO, 0), (THREE, 3), (FOUR, 4)]
+        .into_iter()
+        .find_map(|(list, exponent)| listed(list).then_some(exponent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_currency_decides_the_scale() {
+        for (text, currency, unscaled, scale) in
+            [("148.75", "EUR", 14875, 2), ("148", "JPY", 148, 0), ("1.5", "KWD", 1500, 3)]
+        {
+            let money = Money::parse(text, currency, Rounding::Exact).unwrap();
+            assert_eq!((money.unscaled, money.scale), (unscaled, scale), "{currency}");
+        }
+    }
+
+    #[test]
+    fn more_digits_than_the_currency_has_need_a_rule() {
+        assert!(Money::parse("1.5", "JPY", Rounding::Exact).is_err());
+        assert_eq!(Money::parse("1.5", "JPY", Rounding::HalfUp).unwrap().unscaled, 2);
+    }
+
+    #[test]
+    fn an_unlisted_currency_is_refused() {
+        for code in ["eur", "EU", "XXX", "", "EUR "] {
+            let error = Money::parse("1", code, Rounding::Exact).unwrap_err();
+            assert!(matches!(error, MoneyError::Currency { .. }), "{code:?}");
+        }
+    }
+}
