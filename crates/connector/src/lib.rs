@@ -1,0 +1,24 @@
+//! What a connector is: the [`Producer`], [`Processor`] and [`Sink`] traits, what they are given and
+//! what they answer.
+//!
+//! No tokio, no Kafka client, no clock: the runtime owns threads, transactions, commits, retries and
+//! dead letters, and acts on what a connector returns. The conformance suites in [`conformance`]
+//! are the executable form of the contracts written on the traits.
+
+pub mod conformance;
+mod options;
+mod processor;
+mod producer;
+mod sink;
+
+pub use options::{ConnectorOptions, options_from_json};
+pub use processor::{
+    Canonical, Headers, InputTopic, OutputTopic, Outputs, ProcessError, Processor, Produced,
+};
+pub use producer::{
+    CaptureBatch, CaptureError, Captured, CapturedEntity, Item, PartitionRule, Producer,
+    ProducerContext, Rejection,
+};
+pub use sink::{
+    BoxError, ConnectError, DeliverError, Disposition, Receipt, RecordPosition, Sink, SinkContext,
+};
