@@ -107,6 +107,17 @@ pub enum Item {
         /// As in `Document`.
         place: String,
     },
+    /// The key stands in the dump, but what stands there cannot be published; the [`Rejection`] says
+    /// why. Nothing is published: the sweep counts the key as seen, so that a row that cannot be read
+    /// does not delete what it was before.
+    Kept {
+        /// The entity.
+        entity: usize,
+        /// Its key.
+        key: Vec<u8>,
+        /// The scope of the `SweepBegin`.
+        scope: String,
+    },
     /// A full dump of an entity begins: every key of this scope that is not seen before its
     /// `SweepEnd` is gone.
     SweepBegin {
@@ -140,9 +151,9 @@ pub enum Item {
 /// What one [`Producer::capture`] read; published in one Kafka transaction with the position.
 #[derive(Debug, Default)]
 pub struct CaptureBatch {
-    /// What was read, in source order.
+    /// What was read, in source order. May be empty beside a position that moved.
     pub items: Vec<Item>,
-    /// The position after the last item.
+    /// The position after the last item; nothing when it did not move.
     pub position: Option<Position>,
     /// Bytes read from the source, for metrics.
     pub bytes: u64,
