@@ -19,14 +19,36 @@ const MAX_TYPES: usize = 1 << 16;
 
 /// Builds the tree of `schema`.
 pub(super) fn tree(schema: &Avro) -> Result<Arc<Node>, SchemaError> {
-    Builder::default().node(schema, 0).map(|built| built.node)
+    Builder::default().node(schema).map(|built| built.node)
 }
 
-/// A node, and how many nodes it is when written out.
+/// A node, and its measures when every reference is written out.
 #[derive(Clone)]
 struct Built {
     node: Arc<Node>,
+    size: Size,
+}
+
+#[derive(Clone, Copy)]
+struct Size {
     types: usize,
+    height: usize,
+}
+
+impl Size {
+    const LEAF: Self = Self { types: 1, height: 0 };
+
+    fn add_part(&mut self, part: Self) -> Result<(), SchemaError> {
+        self.types += part.types;
+        self.height = self.height.max(part.height + 1);
+        if self.types > MAX_TYPES {
+            return Err(SchemaError::TooLarge { limit: MAX_TYPES });
+        }
+        if self.height > MAX_DEPTH {
+            return Err(SchemaError::TooDeep { limit: MAX_DEPTH });
+        }
+        Ok(())
+    }
 }
 
 enum Named {
@@ -46,26 +68,23 @@ struct Builder {
 }
 
 impl Builder {
-    fn node(&mut self, schema: &Avro, depth: usize) -> Result<Built, SchemaError> {
-        if depth > MAX_DEPTH {
-            return Err(SchemaError::TooDeep { limit: MAX_DEPTH });
-        }
-        let mut types = 1;
+    fn node(&mut self, schema: &Avro) -> Result<Built, SchemaError> {
+        let mut size = Size::LEAF;
         let node = match schema {
-            Avro::Array(array) => Node::Array(self.optional(&array.items, depth, &mut types)?),
-            Avro::Map(map) => Node::Map(self.optional(&map.types, depth, &mut types)?),
+            Avro::Array(array) => Node::Array(self.optional(&array.items, &mut size)?),
+            Avro::Map(map) => Node::Map(self.optional(&map.types, &mut size)?),
             Avro::Union(union) => Node::Union(
                 union
                     .variants()
                     .iter()
-                    .map(|branch| self.optional(branch, depth, &mut types))
+                    .map(|branch| self.optional(branch, &mut size))
                     .collect::<Result<_, _>>()?,
             ),
-            Avro::Record(record) => return self.record(record, depth),
+            Avro::Record(record) => return self.record(record),
             Avro::Ref { name } => return self.reference(name.to_string()),
             leaf => self.leaf(leaf)?,
         };
-        let built = Built { node: Arc::new(node), types };
+        let built = Built { node: Arc::new(node), size };
         if let Some(name) = schema.name() {
             self.named.insert(name.to_string(), Named::Complete(built.clone()));
         }
@@ -73,28 +92,23 @@ impl Builder {
     }
 
     /// A part that a value may leave out, so that recursion through it can end.
-    fn optional(
-        &mut self,
-        schema: &Avro,
-        depth: usize,
-        types: &mut usize,
-    ) -> Result<Arc<Node>, SchemaError> {
+    fn optional(&mut self, schema: &Avro, size: &mut Size) -> Result<Arc<Node>, SchemaError> {
         self.optional += 1;
-        let built = self.node(schema, depth + 1);
+        let built = self.node(schema);
         self.optional -= 1;
         let built = built?;
-        add_types(types, built.types)?;
+        size.add_part(built.size)?;
         Ok(built.node)
     }
 
-    fn record(&mut self, schema: &RecordSchema, depth: usize) -> Result<Built, SchemaError> {
+    fn record(&mut self, schema: &RecordSchema) -> Result<Built, SchemaError> {
         let name = schema.name.to_string();
-        let mut types = 1;
+        let mut size = Size::LEAF;
         let mut failure = None;
         let record = Arc::new_cyclic(|record| {
             let open = Named::Open { record: record.clone(), optional: self.optional };
             self.named.insert(name.clone(), open);
-            let fields = self.fields(schema, depth, &mut types).unwrap_or_else(|error| {
+            let fields = self.fields(schema, &mut size).unwrap_or_else(|error| {
                 failure = Some(error);
                 Vec::new()
             });
@@ -103,7 +117,7 @@ impl Builder {
         if let Some(error) = failure {
             return Err(error);
         }
-        let built = Built { node: Arc::new(Node::Record(record)), types };
+        let built = Built { node: Arc::new(Node::Record(record)), size };
         self.named.insert(name, Named::Complete(built.clone()));
         Ok(built)
     }
@@ -111,15 +125,14 @@ impl Builder {
     fn fields(
         &mut self,
         schema: &RecordSchema,
-        depth: usize,
-        types: &mut usize,
+        size: &mut Size,
     ) -> Result<Vec<Field>, SchemaError> {
         schema
             .fields
             .iter()
             .map(|field| {
-                let built = self.node(&field.schema, depth + 1)?;
-                add_types(types, built.types)?;
+                let built = self.node(&field.schema)?;
+                size.add_part(built.size)?;
                 Ok(Field {
                     name: field.name.clone(),
                     doc: field.doc.clone().unwrap_or_default(),
@@ -137,7 +150,7 @@ impl Builder {
                 Err(SchemaError::Endless { name })
             }
             Some(Named::Open { record, .. }) => {
-                Ok(Built { node: Arc::new(Node::Recursive(record.clone())), types: 1 })
+                Ok(Built { node: Arc::new(Node::Recursive(record.clone())), size: Size::LEAF })
             }
             None => Err(SchemaError::Unresolved { name }),
         }
@@ -188,9 +201,4 @@ fn decimal_type(precision: usize, scale: usize) -> Result<Logical, SchemaError> 
         }
         _ => Err(refused),
     }
-}
-
-fn add_types(types: &mut usize, more: usize) -> Result<(), SchemaError> {
-    *types += more;
-    if *types > MAX_TYPES { Err(SchemaError::TooLarge { limit: MAX_TYPES }) } else { Ok(()) }
 }
