@@ -1,9 +1,36 @@
 //! Everything that can go wrong, by operation.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::options::TopicPartition;
+
+/// What was attempted on which path, and the system's answer.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "TL0204: could not {action} {}; check the disk and who may write to the folder",
+    path.display()
+)]
+pub struct IoFault {
+    /// What was attempted.
+    pub action: &'static str,
+    /// On which path.
+    pub path: PathBuf,
+    /// The system's answer.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Adds the attempt to an [`io::Result`].
+pub(crate) trait Attempt<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, IoFault>;
+}
+
+impl<T> Attempt<T> for io::Result<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, IoFault> {
+        self.map_err(|source| IoFault { action, path: path.to_owned(), source })
+    }
+}
 
 /// A topic name or partition number that Kafka does not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,16 +74,8 @@ pub enum OpenError {
         known: u32,
     },
     /// The file system refused something.
-    #[error("TL0204: could not {action} {}; check that the folder exists and is writable", path.display())]
-    Io {
-        /// What was attempted.
-        action: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoFault),
 }
 
 /// Why the records were not appended, or why they are not durable.
@@ -155,16 +174,8 @@ pub enum AppendError {
         action: &'static str,
     },
     /// This one write failed and was taken back; the partition still accepts writes.
-    #[error("TL0207: could not {action} {}", path.display())]
-    Io {
-        /// What was attempted.
-        action: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoFault),
     /// The partition was deleted or the folder closed meanwhile (Kafka:
     /// `UNKNOWN_TOPIC_OR_PARTITION`).
     #[error("partition {partition} is closed")]
@@ -178,7 +189,7 @@ impl AppendError {
     /// Whether the same append can succeed later without a change by the client.
     #[must_use]
     pub fn retriable(&self) -> bool {
-        matches!(self, Self::DiskFull { .. } | Self::Io { .. } | Self::Failed { .. })
+        matches!(self, Self::DiskFull { .. } | Self::Io(_) | Self::Failed { .. })
     }
 }
 
@@ -234,7 +245,7 @@ pub enum ReadError {
         high_watermark: i64,
     },
     /// The stored bytes are damaged.
-    #[error("TL0208: {} is damaged at byte {position}; restore it or delete the records before it", path.display())]
+    #[error("TL0207: {} is damaged at byte {position}; restore it or delete the records before it", path.display())]
     Damaged {
         /// The segment.
         path: PathBuf,
@@ -242,16 +253,8 @@ pub enum ReadError {
         position: u64,
     },
     /// The file system refused something.
-    #[error("TL0207: could not {action} {}", path.display())]
-    Io {
-        /// What was attempted.
-        action: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoFault),
     /// The partition was deleted or the folder closed meanwhile.
     #[error("partition {partition} is closed")]
     Closed {
@@ -290,14 +293,6 @@ pub enum LogError {
     #[error(transparent)]
     Read(#[from] ReadError),
     /// The file system refused something.
-    #[error("TL0207: could not {action} {}", path.display())]
-    Io {
-        /// What was attempted.
-        action: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// The system's answer.
-        #[source]
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] IoFault),
 }

@@ -1,14 +1,24 @@
 //! The append-only partition log under the embedded Kafka-compatible broker.
 
-pub mod dir;
-pub mod error;
-pub mod fetch;
-pub mod files;
-pub mod options;
-pub mod partition;
+mod aborted;
+mod batch;
+mod checkpoint;
+mod dir;
+mod error;
+mod fetch;
+mod files;
+mod folder;
+mod index;
+mod options;
+mod partition;
+mod producers;
+mod scanner;
+mod segment;
+mod small_file;
+mod table;
 
 pub use dir::LogDir;
-pub use error::{AppendError, BatchFault, InvalidTopic, LogError, OpenError, ReadError};
+pub use error::{AppendError, BatchFault, InvalidTopic, IoFault, LogError, OpenError, ReadError};
 pub use fetch::{
     AbortedTxn, Appended, CleanReport, Ends, Fetched, Isolation, Origin, ProducerInfo, ReadLimit,
     Status, TimedOffset,

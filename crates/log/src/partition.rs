@@ -1,22 +1,106 @@
 //! One partition: append, read, wait, clean.
+//!
+//! Appends are serialised by the state lock, which is held over the one write call. Readers take it
+//! only to find a segment. The ends are published through a watch channel, silently when only the
+//! log end has moved.
 
-use bytes::Bytes;
+mod append;
+mod read;
+mod recovery;
+mod sync;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+
 use tokio::sync::watch;
 
+use crate::checkpoint::StoredExtent;
 use crate::error::{AppendError, LogError, ReadError};
-use crate::fetch::{
-    Appended, CleanReport, Ends, Fetched, Origin, ProducerInfo, ReadLimit, TimedOffset,
-};
+use crate::fetch::{CleanReport, Ends, ProducerInfo, Status, TimedOffset};
+use crate::folder::{Folder, lock};
 use crate::options::{PartitionConfig, TopicPartition};
+use crate::producers::Producers;
+use crate::segment::Segment;
+use crate::small_file;
 
 /// One partition of a topic.
 #[derive(Debug)]
 pub struct Partition {
     id: TopicPartition,
+    /// Its files.
+    path: PathBuf,
+    folder: Arc<Folder>,
+    config: RwLock<Arc<PartitionConfig>>,
+    state: Mutex<State>,
+    /// Held while the extent file or the set of closed segments changes.
+    cleaning: Mutex<StoredExtent>,
     ends: watch::Sender<Ends>,
+    itself: Weak<Partition>,
+}
+
+/// What appends, reads and the syncer share.
+#[derive(Debug)]
+struct State {
+    /// Never empty; the last one grows.
+    segments: Vec<Arc<Segment>>,
+    log_end: i64,
+    high_watermark: i64,
+    log_start: i64,
+    producers: Producers,
+    status: Status,
+    /// In the queue of the syncer.
+    queued: bool,
+    /// Closed since the last sync.
+    unsynced: Vec<Arc<Segment>>,
+    /// Files were created since the last sync.
+    folder_changed: bool,
+    /// A checkpoint is due whatever its age.
+    checkpoint_due: bool,
+    /// Offset of the last checkpoint.
+    checkpointed: i64,
+    since_checkpoint: u64,
+    /// When the growing segment got its first batch, as far as this process knows.
+    opened_ms: Option<i64>,
+}
+
+impl State {
+    fn ends(&self) -> Ends {
+        Ends {
+            log_end: self.log_end,
+            high_watermark: self.high_watermark,
+            last_stable_offset: self.producers.stable_end(self.high_watermark),
+            log_start: self.log_start,
+            status: self.status,
+        }
+    }
+
+    /// The position in `segments` of the one that may hold `offset`.
+    fn segment_of(&self, offset: i64) -> usize {
+        self.segments.partition_point(|segment| segment.base <= offset).saturating_sub(1)
+    }
 }
 
 impl Partition {
+    fn new(
+        id: TopicPartition,
+        path: PathBuf,
+        folder: Arc<Folder>,
+        state: State,
+        extent: StoredExtent,
+    ) -> Arc<Self> {
+        let ends = watch::Sender::new(state.ends());
+        Arc::new_cyclic(|itself| Self {
+            id,
+            path,
+            folder,
+            config: RwLock::default(),
+            state: Mutex::new(state),
+            cleaning: Mutex::new(extent),
+            ends,
+            itself: itself.clone(),
+        })
+    }
+
     /// Which partition this is.
     #[must_use]
     pub fn id(&self) -> &TopicPartition {
@@ -25,27 +109,13 @@ impl Partition {
 
     /// The settings in force.
     #[must_use]
-    pub fn config(&self) -> PartitionConfig {
-        PartitionConfig::default()
+    pub fn config(&self) -> Arc<PartitionConfig> {
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Replaces the settings; they apply from the next append or clean.
-    pub fn set_config(&self, _config: PartitionConfig) {}
-
-    /// Appends one or more v2 record batches as received. Checks magic, length, CRC-32C, counts,
-    /// and the producer's id, epoch and sequence; sets base offset and leader epoch, which the CRC
-    /// does not cover. A duplicate of one of the producer's last five batches gives the first
-    /// offsets again. Returns when the page cache has the bytes: see [`Partition::durable`].
-    ///
-    /// # Errors
-    /// See [`AppendError`]; nothing is stored then, not even the first of several batches.
-    pub fn append(
-        &self,
-        _batches: Bytes,
-        _origin: Origin,
-        _now_ms: i64,
-    ) -> Result<Appended, AppendError> {
-        Err(AppendError::Closed { partition: self.id.clone() })
+    pub fn set_config(&self, config: PartitionConfig) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
     /// Waits until every offset below `upto` is durable under the flush policy.
@@ -53,8 +123,17 @@ impl Partition {
     /// # Errors
     /// [`AppendError::Failed`] when a sync failed: the records must not be acknowledged.
     /// [`AppendError::Closed`] when the partition was deleted meanwhile.
-    pub async fn durable(&self, _upto: i64) -> Result<(), AppendError> {
-        Err(AppendError::Closed { partition: self.id.clone() })
+    pub async fn durable(&self, upto: i64) -> Result<(), AppendError> {
+        let mut ends = self.ends.subscribe();
+        let reached = ends
+            .wait_for(|ends| ends.high_watermark >= upto || ends.status != Status::Open)
+            .await
+            .map(|ends| *ends);
+        match reached {
+            Ok(ends) if ends.high_watermark >= upto => Ok(()),
+            Ok(Ends { status: Status::Failed, .. }) => Err(self.refusal()),
+            _ => Err(self.closed()),
+        }
     }
 
     /// The ends now and every change; woken when the high watermark, the log start, the last
@@ -70,12 +149,51 @@ impl Partition {
         *self.ends.borrow()
     }
 
-    /// Reads whole batches beginning with the one that holds `from`.
+    /// Idempotent producers and their open transactions, by producer id.
+    #[must_use]
+    pub fn producers(&self) -> Vec<ProducerInfo> {
+        self.state().producers.infos()
+    }
+
+    /// Bytes of all segments.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.state().segments.iter().map(|segment| segment.size()).sum()
+    }
+
+    /// Moves the log start to `before` (-1: the high watermark), durably, and returns it. Never
+    /// moves it back. The space is freed by [`Partition::clean`].
     ///
     /// # Errors
-    /// [`ReadError::OffsetOutOfRange`] outside of log start..=log end.
-    pub fn read(&self, _from: i64, _limit: ReadLimit) -> Result<Fetched, ReadError> {
-        Err(ReadError::Closed { partition: self.id.clone() })
+    /// [`LogError::OffsetOutOfRange`] beyond the high watermark.
+    pub fn delete_records(&self, before: i64) -> Result<i64, LogError> {
+        let ends = self.ends();
+        let before = if before == -1 { ends.high_watermark } else { before };
+        if before < 0 || before > ends.high_watermark {
+            return Err(LogError::OffsetOutOfRange {
+                offset: before,
+                high_watermark: ends.high_watermark,
+            });
+        }
+        self.move_log_start(&mut lock(&self.cleaning), before)
+    }
+
+    /// Stores and publishes a later log start; answers the one in force.
+    fn move_log_start(&self, extent: &mut StoredExtent, to: i64) -> Result<i64, LogError> {
+        match self.ends().status {
+            Status::Open => {}
+            Status::Failed => return Err(self.refusal().into()),
+            Status::Closed => return Err(self.closed().into()),
+        }
+        if to > extent.log_start {
+            let changed = StoredExtent { log_start: to, ..extent.clone() };
+            self.store_extent(&changed)?;
+            *extent = changed;
+        }
+        let mut state = self.state();
+        state.log_start = state.log_start.max(extent.log_start);
+        self.publish(&state);
+        Ok(state.log_start)
     }
 
     /// The first record at or after a time, in offset order, as ListOffsets by timestamp.
@@ -94,27 +212,6 @@ impl Partition {
         Ok(None)
     }
 
-    /// Moves the log start to `before` (-1: the high watermark), durably, and returns it. Never
-    /// moves it back. The space is freed by [`Partition::clean`].
-    ///
-    /// # Errors
-    /// [`LogError::OffsetOutOfRange`] beyond the high watermark.
-    pub fn delete_records(&self, _before: i64) -> Result<i64, LogError> {
-        Err(LogError::Missing { partition: self.id.clone() })
-    }
-
-    /// Idempotent producers and their open transactions, by producer id.
-    #[must_use]
-    pub fn producers(&self) -> Vec<ProducerInfo> {
-        Vec::new()
-    }
-
-    /// Bytes of all segments.
-    #[must_use]
-    pub fn size_bytes(&self) -> u64 {
-        0
-    }
-
     /// Applies retention and compaction once, and forgets idle producers. Call it regularly from
     /// a thread that may block; a second call at the same time returns at once.
     ///
@@ -122,5 +219,52 @@ impl Partition {
     /// When files cannot be read or written; the log stays as it was and the next call tries again.
     pub fn clean(&self, _now_ms: i64) -> Result<CleanReport, LogError> {
         Ok(CleanReport::default())
+    }
+
+    fn store_extent(&self, extent: &StoredExtent) -> Result<(), LogError> {
+        let path = self.path.join("extent");
+        Ok(small_file::replace(&*self.folder.files, &path, &extent.encode())?)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Wakes waiters unless only the log end has moved.
+    fn publish(&self, state: &State) {
+        let new = state.ends();
+        self.ends.send_if_modified(|ends| {
+            let silent = Ends { log_end: new.log_end, ..*ends } == new;
+            *ends = new;
+            !silent
+        });
+    }
+
+    fn closed(&self) -> AppendError {
+        AppendError::Closed { partition: self.id.clone() }
+    }
+
+    fn refusal(&self) -> AppendError {
+        self.folder.failure().unwrap_or_else(|| self.closed())
+    }
+
+    /// After a failed sync: reads go on up to the high watermark.
+    pub(crate) fn refuse_writes(&self) {
+        let mut state = self.state();
+        if state.status == Status::Open {
+            state.status = Status::Failed;
+            self.publish(&state);
+        }
+    }
+
+    /// The partition is gone or the folder is closing; wakes everybody.
+    pub(crate) fn set_closed(&self) {
+        let mut state = self.state();
+        state.status = Status::Closed;
+        self.publish(&state);
+    }
+
+    pub(crate) fn path(&self) -> &std::path::Path {
+        &self.path
     }
 }
