@@ -1,0 +1,76 @@
+//! What the running binary can do, as far as a configuration has to know it.
+
+use std::{fmt, sync::Arc};
+
+use serde_json::Value;
+use throughline_event::Violations;
+
+use crate::pack::PackFiles;
+
+/// The three kinds of worker, each with its own section in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Reads a system.
+    Producer,
+    /// Turns raw events into canonical ones.
+    Processor,
+    /// Writes a target.
+    Sink,
+}
+
+impl Role {
+    /// All roles, in the order of the file.
+    pub const ALL: [Role; 3] = [Role::Producer, Role::Processor, Role::Sink];
+
+    /// The section of the file that holds the workers of this role.
+    pub const fn section(self) -> &'static str {
+        match self {
+            Self::Producer => "producers",
+            Self::Processor => "processors",
+            Self::Sink => "sinks",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Producer => "producer",
+            Self::Processor => "processor",
+            Self::Sink => "sink",
+        })
+    }
+}
+
+/// The connectors, packs and canonical entities of one binary.
+///
+/// A schema describes what an operator writes, without the keys that every worker of the role has
+/// (`kind`, `system`, `topics`). The two `check_` functions see only values of the right shape and
+/// add paths that start at the value.
+pub trait Catalog {
+    /// The canonical entities: `order`, `inventory`, ...
+    fn entities(&self) -> Vec<String>;
+
+    /// The kinds of connector of a role: `files`, `http`, ...
+    fn kinds(&self, role: Role) -> Vec<String>;
+
+    /// The JSON Schema of the options of a kind.
+    fn options_schema(&self, role: Role, kind: &str) -> Option<Value>;
+
+    /// Checks what the schema of the options cannot say.
+    fn check_options(&self, _role: Role, _kind: &str, _options: &Value, _found: &mut Violations) {}
+
+    /// The JSON Schema of one entity in the section of a producer kind in a pack's `capture.yaml`.
+    fn capture_schema(&self, _kind: &str) -> Option<Value> {
+        None
+    }
+
+    /// Checks what the schema of an entity in `capture.yaml` cannot say.
+    fn check_capture(&self, _kind: &str, _capture: &Value, _found: &mut Violations) {}
+
+    /// The names of the packs that are part of the binary.
+    fn packs(&self) -> Vec<String>;
+
+    /// The files of a pack that is part of the binary.
+    fn pack(&self, name: &str) -> Option<Arc<dyn PackFiles>>;
+}
