@@ -1,9 +1,9 @@
 //! Avro schemas as the registry needs them: parsed, resolved, printed and compared.
 //!
 //! This is not a codec. It decides three questions the way the Java library (1.11) does, because
-//! that library sits behind every other registry: which texts are schemas ([`parse`]), which texts
-//! are the same schema ([`text`]), and which schema can read what another one wrote
-//! ([`compatibility`]).
+//! that library sits behind every other registry: which texts are schemas ([`parse()`]), which
+//! texts are the same schema ([`print()`]), and which schema can read what another one wrote
+//! ([`check()`]).
 
 mod compatibility;
 mod default;
