@@ -46,12 +46,19 @@ impl LogDir {
         let held = take_lock(&*files, path)?;
         check_layout(&*files, path)?;
         files.sync_dir(path).at("sync folder", path)?;
+        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
+            && let Err(error) = files.sync_dir(parent)
+        {
+            // Only matters for a new folder, and the parent may belong to somebody else.
+            tracing::debug!(path = %parent.display(), %error, "could not sync parent folder");
+        }
         let deleted = path.join("deleted");
         files.remove_dir_all(&deleted).at("remove", &deleted)?;
         let folder = Arc::new(Folder::new(path.to_owned(), options, files));
-        recover(&folder, &partitions)?;
-        let mark = path.join(SYNC_FAILED);
-        folder.files.remove_file(&mark).at("remove", &mark)?;
+        if let Err(error) = recover(&folder, &partitions) {
+            folder.mark_failed_sync();
+            return Err(error);
+        }
         let dir = Self {
             open: Arc::new(Open {
                 folder,
@@ -164,12 +171,13 @@ impl Open {
             tracing::error!("syncer had stopped early");
         }
         self.folder.take_dirty();
-        let mut partitions = self.folder.partitions.write().unwrap_or_else(PoisonError::into_inner);
-        for partition in std::mem::take(&mut *partitions).into_values() {
+        // Not under the map's lock: a sync that fails walks through the map.
+        for partition in self.folder.all() {
             partition.want_checkpoint();
             partition.sync();
             partition.set_closed();
         }
+        self.folder.partitions.write().unwrap_or_else(PoisonError::into_inner).clear();
         drop(held);
     }
 }
@@ -205,6 +213,7 @@ fn check_layout(files: &dyn FileLayer, folder: &Path) -> Result<(), OpenError> {
 }
 
 fn recover(folder: &Arc<Folder>, partitions: &Path) -> Result<(), OpenError> {
+    let distrust = folder.has_failed_before()?;
     for name in folder.files.list(partitions).at("list", partitions)? {
         let id = name.rsplit_once('-').and_then(|(topic, partition)| {
             TopicPartition::new(topic, partition.parse().ok()?).ok()
@@ -213,8 +222,11 @@ fn recover(folder: &Arc<Folder>, partitions: &Path) -> Result<(), OpenError> {
             tracing::warn!(name, "ignoring a folder that is not a partition");
             continue;
         };
-        let partition = Partition::open(id.clone(), partitions.join(&name), Arc::clone(folder))?;
+        let path = partitions.join(&name);
+        let partition = Partition::open(id.clone(), path, Arc::clone(folder), distrust)?;
         folder.partitions.write().unwrap_or_else(PoisonError::into_inner).insert(id, partition);
     }
+    let mark = folder.path.join(SYNC_FAILED);
+    folder.files.remove_file(&mark).at("remove", &mark)?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
-use crate::error::AppendError;
+use crate::error::{AppendError, Attempt, IoFault};
 use crate::files::FileLayer;
 use crate::options::{LogOptions, TopicPartition};
 use crate::partition::Partition;
@@ -100,14 +100,26 @@ impl Folder {
             return;
         }
         tracing::error!(%partition, action, %error, "data folder refuses writes");
-        let mark = self.path.join(SYNC_FAILED);
-        let marked = self.files.open(&mark, true).and_then(|file| file.sync());
-        if marked.and_then(|()| self.files.sync_dir(&self.path)).is_err() {
-            tracing::warn!(path = %mark.display(), "could not leave a mark of the failed sync");
-        }
+        self.mark_failed_sync();
         for partition in self.all() {
             partition.refuse_writes();
         }
+    }
+
+    /// Makes the next open write again what may be in the cache only. After a power cut, when the
+    /// mark may be missing, the cache is empty as well.
+    pub(crate) fn mark_failed_sync(&self) {
+        let mark = self.path.join(SYNC_FAILED);
+        let marked = self.files.open(&mark, true).and_then(|file| file.sync());
+        if let Err(error) = marked.and_then(|()| self.files.sync_dir(&self.path)) {
+            tracing::warn!(path = %mark.display(), %error, "could not store the mark of a failure");
+        }
+    }
+
+    /// Whether the process before has left its mark.
+    pub(crate) fn has_failed_before(&self) -> Result<bool, IoFault> {
+        let names = self.files.list(&self.path).at("list", &self.path)?;
+        Ok(names.iter().any(|name| name == SYNC_FAILED))
     }
 
     /// Whether a sync has failed.

@@ -5,6 +5,8 @@ mod batch;
 mod checkpoint;
 mod dir;
 mod error;
+#[cfg(feature = "faults")]
+pub mod faults;
 mod fetch;
 mod files;
 mod folder;

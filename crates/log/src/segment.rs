@@ -4,7 +4,7 @@
 //! compaction replaces closed ones by new [`Segment`]s, so a reader that holds an old one reads on
 //! undisturbed.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -120,6 +120,32 @@ impl Segment {
         let file = files.open(&path, false).at("open segment", &path)?;
         let indexes = Indexes::load(&stem, files).at("open index of", &path)?;
         Ok(Self { base, extent: Mutex::new(Extent::new(base, indexes)), stem, file })
+    }
+
+    /// Copies the file to a new one and puts that in its place. After a failed sync the cache may
+    /// hold bytes that the system takes for written though they never reached the disk; only
+    /// writing them again, elsewhere, makes them durable.
+    pub(crate) fn rewrite(
+        folder: &Path,
+        base: i64,
+        files: &Arc<dyn FileLayer>,
+    ) -> Result<(), IoFault> {
+        let path = stem(folder, base).with_extension("log");
+        let new = path.with_added_extension("tmp");
+        let from = files.open(&path, false).at("open segment", &path)?;
+        files.remove_file(&new).at("remove", &new)?;
+        let to = files.open(&new, true).at("create", &new)?;
+        let mut position = 0;
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let read = from.read_at(&mut buffer, position).at("read segment", &path)?;
+            let Some(bytes) = buffer.get(..read).filter(|bytes| !bytes.is_empty()) else { break };
+            to.append(&mut [IoSlice::new(bytes)]).at("write", &new)?;
+            position += read as u64;
+        }
+        to.sync().at("sync", &new)?;
+        files.rename(&new, &path).at("rename", &new)?;
+        files.sync_dir(folder).at("sync folder", folder)
     }
 
     pub(crate) fn path(&self) -> PathBuf {

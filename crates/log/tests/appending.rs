@@ -10,34 +10,34 @@ use throughline_log::{
 
 use crate::batches::{Batch, Record, decode};
 
-pub fn open(path: &Path) -> LogDir {
+pub(crate) fn open(path: &Path) -> LogDir {
     open_with(path, LogOptions::default())
 }
 
-pub fn open_with(path: &Path, options: LogOptions) -> LogDir {
+pub(crate) fn open_with(path: &Path, options: LogOptions) -> LogDir {
     LogDir::open(path, LogOptions { min_free_bytes: 0, ..options }, Arc::new(StdFiles)).unwrap()
 }
 
-pub fn orders() -> TopicPartition {
+pub(crate) fn orders() -> TopicPartition {
     TopicPartition::new("orders", 0).unwrap()
 }
 
-pub fn wait<F: Future>(future: F) -> F::Output {
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-pub fn append(partition: &Partition, batch: &Batch) -> Appended {
+pub(crate) fn append(partition: &Partition, batch: &Batch) -> Appended {
     let appended = partition.append(batch.encode(), Origin::Client, 5_000).unwrap();
     wait(partition.durable(appended.last_offset + 1)).unwrap();
     appended
 }
 
-pub fn limit(max_bytes: usize, isolation: Isolation) -> ReadLimit {
+pub(crate) fn limit(max_bytes: usize, isolation: Isolation) -> ReadLimit {
     ReadLimit { max_bytes, isolation }
 }
 
 /// All records that can be read, with their offsets.
-pub fn read_all(partition: &Partition) -> Vec<(i64, Record)> {
+pub(crate) fn read_all(partition: &Partition) -> Vec<(i64, Record)> {
     let mut records = Vec::new();
     let mut from = partition.ends().log_start;
     loop {
@@ -52,7 +52,7 @@ pub fn read_all(partition: &Partition) -> Vec<(i64, Record)> {
     }
 }
 
-pub fn values(partition: &Partition) -> Vec<String> {
+pub(crate) fn values(partition: &Partition) -> Vec<String> {
     let value = |record: Record| String::from_utf8(record.value.unwrap()).unwrap();
     read_all(partition).into_iter().map(|(_, record)| value(record)).collect()
 }
@@ -149,7 +149,7 @@ fn records_survive_without_a_clean_close_and_small_segments() {
 }
 
 /// What `kill -9` leaves behind, except for the lock.
-pub fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());

@@ -4,29 +4,29 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// A batch to be encoded; uncompressed unless `codec` says otherwise.
 #[derive(Clone, Debug)]
-pub struct Batch {
-    pub records: Vec<Record>,
-    pub producer_id: i64,
-    pub epoch: i16,
-    pub sequence: i32,
-    pub attributes: i16,
-    pub base_timestamp: i64,
+pub(crate) struct Batch {
+    pub(crate) records: Vec<Record>,
+    pub(crate) producer_id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) sequence: i32,
+    pub(crate) attributes: i16,
+    pub(crate) base_timestamp: i64,
 }
 
 /// One record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Record {
-    pub key: Option<Vec<u8>>,
-    pub value: Option<Vec<u8>>,
-    pub timestamp: i64,
+pub(crate) struct Record {
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
+    pub(crate) timestamp: i64,
 }
 
-pub const TRANSACTIONAL: i16 = 1 << 4;
-pub const CONTROL: i16 = 1 << 5;
+pub(crate) const TRANSACTIONAL: i16 = 1 << 4;
+pub(crate) const CONTROL: i16 = 1 << 5;
 
 impl Batch {
     /// Records with these values and a time of 1,000, 1,001 ...
-    pub fn of(values: &[&str]) -> Self {
+    pub(crate) fn of(values: &[&str]) -> Self {
         let records = values
             .iter()
             .zip(1_000..)
@@ -40,7 +40,7 @@ impl Batch {
     }
 
     /// Keys with values; `None` is a tombstone.
-    pub fn keyed(records: &[(&str, Option<&str>)]) -> Self {
+    pub(crate) fn keyed(records: &[(&str, Option<&str>)]) -> Self {
         let records = records
             .iter()
             .zip(1_000..)
@@ -53,7 +53,7 @@ impl Batch {
         Self::new(records)
     }
 
-    pub fn new(records: Vec<Record>) -> Self {
+    pub(crate) fn new(records: Vec<Record>) -> Self {
         Self {
             records,
             producer_id: -1,
@@ -64,15 +64,15 @@ impl Batch {
         }
     }
 
-    pub fn by(self, producer_id: i64, epoch: i16, sequence: i32) -> Self {
+    pub(crate) fn by(self, producer_id: i64, epoch: i16, sequence: i32) -> Self {
         Self { producer_id, epoch, sequence, ..self }
     }
 
-    pub fn transactional(self) -> Self {
+    pub(crate) fn transactional(self) -> Self {
         Self { attributes: self.attributes | TRANSACTIONAL, ..self }
     }
 
-    pub fn at(mut self, timestamp: i64) -> Self {
+    pub(crate) fn at(mut self, timestamp: i64) -> Self {
         for (record, delta) in self.records.iter_mut().zip(0..) {
             record.timestamp = timestamp + delta;
         }
@@ -80,12 +80,17 @@ impl Batch {
         self
     }
 
-    pub fn codec(self, codec: i16) -> Self {
+    pub(crate) fn codec(self, codec: i16) -> Self {
         Self { attributes: self.attributes & !7 | codec, ..self }
     }
 
     /// A COMMIT or ABORT marker.
-    pub fn marker(producer_id: i64, epoch: i16, commit: bool, coordinator_epoch: i32) -> Self {
+    pub(crate) fn marker(
+        producer_id: i64,
+        epoch: i16,
+        commit: bool,
+        coordinator_epoch: i32,
+    ) -> Self {
         let mut key = vec![0, 0];
         key.extend_from_slice(&i16::from(commit).to_be_bytes());
         let mut value = vec![0, 0];
@@ -96,7 +101,7 @@ impl Batch {
         batch
     }
 
-    pub fn encode(&self) -> Bytes {
+    pub(crate) fn encode(&self) -> Bytes {
         let mut records = Vec::new();
         for (record, delta) in self.records.iter().zip(0..) {
             let mut body = vec![0];
@@ -131,12 +136,12 @@ impl Batch {
 }
 
 /// Sets the checksum.
-pub fn seal(batch: &mut [u8]) {
+pub(crate) fn seal(batch: &mut [u8]) {
     let crc = crc32c::crc32c(&batch[21..]);
     batch[17..21].copy_from_slice(&crc.to_be_bytes());
 }
 
-pub fn put_varint(out: &mut Vec<u8>, value: i64) {
+pub(crate) fn put_varint(out: &mut Vec<u8>, value: i64) {
     let mut value = ((value << 1) ^ (value >> 63)).cast_unsigned();
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
@@ -152,26 +157,26 @@ fn put_bytes(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
 
 /// A batch that was read back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadBatch {
-    pub base_offset: i64,
-    pub last_offset: i64,
-    pub leader_epoch: i32,
-    pub attributes: i16,
-    pub producer_id: i64,
-    pub epoch: i16,
-    pub sequence: i32,
-    pub max_timestamp: i64,
-    pub records: Vec<(i64, Record)>,
+pub(crate) struct ReadBatch {
+    pub(crate) base_offset: i64,
+    pub(crate) last_offset: i64,
+    pub(crate) leader_epoch: i32,
+    pub(crate) attributes: i16,
+    pub(crate) producer_id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) sequence: i32,
+    pub(crate) max_timestamp: i64,
+    pub(crate) records: Vec<(i64, Record)>,
 }
 
 impl ReadBatch {
-    pub fn is_control(&self) -> bool {
+    pub(crate) fn is_control(&self) -> bool {
         self.attributes & CONTROL != 0
     }
 }
 
 /// Decodes whole batches and checks their checksums.
-pub fn decode(mut bytes: &[u8]) -> Vec<ReadBatch> {
+pub(crate) fn decode(mut bytes: &[u8]) -> Vec<ReadBatch> {
     let mut batches = Vec::new();
     while !bytes.is_empty() {
         let size = 12 + usize::try_from((&bytes[8..]).get_i32()).unwrap();

@@ -2,3 +2,5 @@
 
 mod appending;
 mod batches;
+mod crashes;
+mod world;

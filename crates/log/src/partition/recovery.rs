@@ -30,6 +30,7 @@ struct Recovery<'a> {
     /// Segments whose bytes were read and may not be synced.
     scanned: Vec<Arc<Segment>>,
     changed: bool,
+    distrust: bool,
 }
 
 impl Partition {
@@ -40,16 +41,18 @@ impl Partition {
         folder: Arc<Folder>,
     ) -> Result<Arc<Self>, IoFault> {
         folder.files.create_dir_all(&path).at("create folder", &path)?;
-        let partition = Self::open(id, path, folder)?;
+        let partition = Self::open(id, path, folder, false)?;
         partition.folder.files.sync_dir(&partition.path).at("sync folder", &partition.path)?;
         Ok(partition)
     }
 
-    /// Recovers a partition. What it finds is durable when this returns.
+    /// Recovers a partition. What it finds is durable when this returns. `distrust` says that a
+    /// sync has failed in the process before.
     pub(crate) fn open(
         id: TopicPartition,
         path: PathBuf,
         folder: Arc<Folder>,
+        distrust: bool,
     ) -> Result<Arc<Self>, IoFault> {
         let mut extent =
             load(&*folder.files, &path.join("extent"), StoredExtent::decode)?.unwrap_or_default();
@@ -62,7 +65,8 @@ impl Partition {
             producers: Producers::default(),
             next_offset: extent.log_start,
             scanned: Vec::new(),
-            changed: false,
+            changed: distrust,
+            distrust,
         };
         recovery.run(extent.log_start)?;
         let Recovery { segments, producers, next_offset, scanned, changed, .. } = recovery;
@@ -112,6 +116,9 @@ impl Recovery<'_> {
         let bases = self.tidy(names)?;
         let checkpoint = load(&**self.files, &self.path.join("checkpoint"), Checkpoint::decode)?;
         for base in &bases {
+            if self.distrust && checkpoint.as_ref().is_none_or(|from| *base >= from.segment) {
+                Segment::rewrite(self.path, *base, self.files)?;
+            }
             self.segments.push(Arc::new(Segment::open(self.path, *base, self.files)?));
         }
         let from = match checkpoint {
@@ -230,7 +237,9 @@ impl Recovery<'_> {
                 extent.indexes.truncate(0, 0).at("cut index of", &segment.path())?;
             }
             let end = self.scan_segment(&segment, position, size, strict)?;
-            if end > position || end < size {
+            // A segment that is closed now must get its closing files before the next checkpoint
+            // passes it, even when nothing in it had to be read.
+            if end > position || end < size || at + 1 < self.segments.len() {
                 self.changed = true;
                 self.scanned.push(Arc::clone(&segment));
             }
