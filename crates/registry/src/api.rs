@@ -55,7 +55,8 @@ async fn serve(State(api): State<Arc<Api>>, request: Request) -> Response {
 
 fn refusal(error: &ApiError) -> (StatusCode, Value) {
     if let ApiError::Log { source } = error {
-        tracing::error!(error = %source, code = "TL0405", "could not write the schemas log");
+        let cause = source.cause();
+        tracing::error!(code = "TL0405", error = %cause, "could not write to the schemas log");
     }
     let body = serde_json::json!({"error_code": error.code(), "message": error.to_string()});
     (error.status(), body)

@@ -16,6 +16,11 @@ impl LogFailure {
     pub fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self { source: source.into() }
     }
+
+    /// What the storage said, for the one place that logs it.
+    pub(crate) fn cause(&self) -> &(dyn std::error::Error + Send + Sync) {
+        &*self.source
+    }
 }
 
 /// Why the registry did not start.

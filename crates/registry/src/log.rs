@@ -35,6 +35,9 @@ pub trait SchemaLog: Send + Sync + 'static {
     ) -> BoxFuture<'_, Result<i64, LogFailure>>;
 
     /// Every record from offset `from` on, in order, up to the end at the time of the call.
+    ///
+    /// `from` may be the end, where the answer is an empty list, or lie in a gap. It is asked before
+    /// every write, so it should be cheap there.
     fn read(&self, from: i64) -> BoxFuture<'_, Result<Vec<SchemaRecord>, LogFailure>>;
 }
 

@@ -57,7 +57,7 @@ impl Store {
             if self.behind.load(Ordering::Acquire)
                 && let Err(error) = self.catch_up(&mut next).await
             {
-                tracing::warn!(error = %error, "could not read the schemas log");
+                tracing::warn!(error = %error.cause(), "could not read the schemas log");
             }
         }
     }

@@ -88,6 +88,12 @@ async fn refusals_have_the_codes_that_the_clients_branch_on() {
         ("POST", "/subjects/:.ctx:a/versions", Some(schema_body(&first())), 42208),
         ("POST", "/subjects/other", Some(schema_body(&second())), 40403),
         ("POST", "/subjects/none", Some(schema_body(&second())), 40401),
+        (
+            "POST",
+            "/subjects/other/versions",
+            Some(json!({"schema": second().to_string(), "version": 9})),
+            42201,
+        ),
         ("POST", "/subjects/other", Some(bad.clone()), 42201),
         ("POST", "/compatibility/subjects/other/versions/9", Some(schema_body(&first())), 40402),
         ("POST", "/compatibility/subjects/other/versions", Some(bad), 42201),
@@ -143,6 +149,10 @@ async fn normalizing_forgives_the_order_of_properties() {
     registry.ok("PUT", "/config/t", Some(json!({"normalize": true}))).await;
     assert_eq!(registry.register("t", &one).await, registry.register("t", &other).await);
     assert_ne!(registry.register("u", &one).await, registry.register("u", &other).await);
+    // What was registered as it stood is found by its meaning.
+    registry.register("v", &one).await;
+    let path = "/subjects/v?normalize=true";
+    assert_eq!(registry.ok("POST", path, Some(schema_body(&other))).await["version"], 1);
 }
 
 #[tokio::test]

@@ -206,3 +206,16 @@ async fn shutdown_closes_idle_connections_and_frees_the_port() {
     registry.handle.shutdown().await;
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
+
+#[tokio::test]
+async fn dropping_the_handle_stops_the_registry() {
+    let registry = start().await;
+    let address = registry.handle.address();
+    drop(registry);
+    let refused = async {
+        while tokio::net::TcpStream::connect(address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), refused).await.unwrap();
+}

@@ -56,6 +56,20 @@ async fn a_body_beyond_the_limit_is_refused_with_or_without_a_declared_length() 
 }
 
 #[tokio::test]
+async fn a_body_that_breaks_off_is_refused() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let registry = start().await;
+    let mut stream = tokio::net::TcpStream::connect(registry.handle.address()).await.unwrap();
+    let request =
+        b"POST /subjects/s HTTP/1.1\r\nhost: r\r\ncontent-length: 100\r\n\r\n{\"schema\":";
+    stream.write_all(request).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
+#[tokio::test]
 async fn paths_that_are_no_path_are_refused() {
     let registry = start().await;
     let long = format!("/subjects/{}/versions", "a".repeat(20_000));

@@ -61,6 +61,14 @@ async fn a_topic_of_another_registry_is_taken_over_with_its_ids() {
                 r#"{"subject":"js","version":1,"id":101,"schemaType":"JSON","schema":"{}","deleted":false}"#,
             ),
         ),
+        (
+            r#"{"keytype":"SCHEMA","subject":"gone","version":1,"magic":1}"#,
+            Some(r#"{"subject":"gone","version":1,"id":90,"schema":"\"int\"","deleted":false}"#),
+        ),
+        (
+            r#"{"keytype":"CLEAR_SUBJECT","subject":"gone","magic":0}"#,
+            Some(r#"{"subject":"gone"}"#),
+        ),
         (r#"{"keytype":"ASSOCIATION","magic":0}"#, Some("{}")),
         (r#"{"keytype":"CONTEXT","tenant":"default","context":".","magic":0}"#, Some("{}")),
         ("not json", Some("neither")),
@@ -101,4 +109,36 @@ async fn keys_on_the_log_are_the_bytes_that_compaction_needs() {
     let schema = r#"{"keytype":"SCHEMA","subject":"a","version":1,"magic":1}"#;
     let delete = r#"{"keytype":"DELETE_SUBJECT","subject":"a","magic":0}"#;
     assert_eq!(keys, [schema, delete, r#"{"keytype":"NOOP","magic":0}"#, schema]);
+}
+
+#[tokio::test]
+async fn what_cannot_be_used_on_the_log_is_answered_and_not_guessed() {
+    let log = std::sync::Arc::new(MemorySchemaLog::new());
+    for (subject, id, rest) in [
+        ("broken", 1, r#""schema":"{\"type\":\"recor\"}""#),
+        ("js", 2, r#""schemaType":"JSON","schema":"{}""#),
+        ("last", i32::MAX, r#""schema":"\"int\"""#),
+        (
+            "loop",
+            3,
+            r#""schema":"\"x.R\"","references":[{"name":"x.R","subject":"loop","version":1}]"#,
+        ),
+    ] {
+        let key = format!(r#"{{"keytype":"SCHEMA","subject":"{subject}","version":1,"magic":1}}"#);
+        let value = format!(r#"{{"subject":"{subject}","version":1,"id":{id},{rest}}}"#);
+        log.append(key.into(), Some(value.into())).await.unwrap();
+    }
+    let registry = start_on(log).await;
+    for subject in ["broken", "loop"] {
+        let path = format!("/subjects/{subject}/versions");
+        let message = registry.refused("POST", &path, Some(schema_body(&first())), 40901).await;
+        assert!(message.contains("OLD_SCHEMA_INVALID"), "{message}");
+    }
+    let mut body = schema_body(&first());
+    body["references"] = json!([{"name": "js", "subject": "js", "version": 1}]);
+    let message = registry.refused("POST", "/subjects/s/versions", Some(body), 42201).await;
+    assert!(message.contains("'js' is not an Avro schema"), "{message}");
+    let body = Some(schema_body(&first()));
+    let message = registry.refused("POST", "/subjects/s/versions", body, 50001).await;
+    assert_eq!(message, "No id or version is left");
 }

@@ -48,6 +48,8 @@ struct Parser {
     names: HashMap<String, NodeId>,
     space: Option<String>,
     path: Vec<String>,
+    /// Records whose fields are still being read; such a record has no value yet.
+    open: Vec<NodeId>,
 }
 
 type Object = Map<String, Value>;
@@ -213,6 +215,7 @@ impl Parser {
         let Some(Value::Array(written)) = object.get("fields") else {
             return Err(self.invalid(format!("record '{name}' has no list of 'fields'")));
         };
+        self.open.push(id);
         let read = self.at("fields", |parser| {
             let mut read: Vec<Field> = Vec::with_capacity(written.len());
             let mut seen = std::collections::HashSet::new();
@@ -225,6 +228,7 @@ impl Parser {
             }
             Ok(read)
         })?;
+        self.open.pop();
         if let Kind::Record { fields, .. } = &mut self.nodes[id.0].kind {
             *fields = read;
         }
@@ -242,10 +246,12 @@ impl Parser {
         let schema = self.at("type", |parser| parser.schema(schema))?;
         let default = match object.get("default") {
             None => None,
-            Some(value) => Some(checked_default(&self.nodes, schema, value).ok_or_else(|| {
-                let label = self.nodes[schema.0].kind.label();
-                self.invalid(format!("the default of field '{name}' is not of type {label}"))
-            })?),
+            Some(value) => {
+                Some(checked_default(&self.nodes, &self.open, schema, value).ok_or_else(|| {
+                    let label = self.nodes[schema.0].kind.label();
+                    self.invalid(format!("the default of field '{name}' is not of type {label}"))
+                })?)
+            }
         };
         let order = match text_of(object, "order").map(|order| order.to_ascii_lowercase()) {
             None => Order::Ascending,

@@ -196,4 +196,6 @@ fn two_large_unions_are_compared_within_bounds() {
         format!("[{}]", branches.join(","))
     };
     assert!(check(&parsed(&union(300)), &parsed(&union(300))).is_empty());
+    let found = check(&parsed(&union(1000)), &parsed(&union(1000)));
+    assert_eq!(found.last().map(|one| one.kind), Some(IncompatibilityKind::TooComplex));
 }

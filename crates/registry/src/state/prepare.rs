@@ -29,6 +29,7 @@ pub(crate) struct Candidate {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(super) parsed: avro::Schema,
+    form: avro::Form,
     /// The version it would become; number and id are not decided yet.
     pub(super) value: SchemaValue,
 }
@@ -70,7 +71,7 @@ impl State {
             deleted: false,
             others: serde_json::Map::new(),
         };
-        Ok(Prepared { parsed, value })
+        Ok(Prepared { parsed, form, value })
     }
 
     /// Parses a schema text with the schemas that it refers to.
@@ -110,7 +111,6 @@ impl State {
                 return Err(Unusable::TooManyReferences);
             }
             let value = self.version(&reference.subject, reference.version);
-            let value = value.filter(|value| Deleted::Shown.admits(value));
             let value = value.ok_or_else(|| Unusable::NoReference(reference.clone()))?;
             if value.schema_type.is_some() {
                 return Err(Unusable::ReferenceType(reference.clone()));
@@ -140,9 +140,8 @@ impl State {
         let mut exact = self.versions(subject, deleted).rev().filter(same_rest);
         exact.find(same_text).or_else(|| {
             self.versions(subject, deleted).rev().filter(same_rest).find(|value| {
-                self.parse(&value.schema, &value.references).is_ok_and(|parsed| {
-                    avro::print(&parsed, avro::Form::Canonical) == wanted.value.schema
-                })
+                self.parse(&value.schema, &value.references)
+                    .is_ok_and(|parsed| avro::print(&parsed, wanted.form) == wanted.value.schema)
             })
         })
     }

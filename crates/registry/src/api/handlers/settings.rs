@@ -16,14 +16,13 @@ const LEVEL_SET: &str = "compatibility";
 
 pub(super) fn config(store: &Store, scope: &Scope, query: &Query) -> Result<Value, ApiError> {
     store.read(|state| {
-        let own = scope.as_ref().filter(|_| !query.flag("defaultToGlobal"));
-        let config = match (state.config(scope), own) {
-            (Some(config), Some(_)) => config,
-            (Some(config), None) if scope.is_some() => config,
-            (None, Some(subject)) => {
+        let config = match (scope, state.config(scope)) {
+            (None, _) => state.global_config(),
+            (Some(_), Some(own)) => own,
+            (Some(_), None) if query.flag("defaultToGlobal") => state.global_config(),
+            (Some(subject), None) => {
                 return Err(ApiError::NoSubjectConfig { subject: subject.clone() });
             }
-            (_, None) => state.global_config(),
         };
         Ok(config_json(config, LEVEL))
     })
