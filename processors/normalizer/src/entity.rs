@@ -1,0 +1,250 @@
+//! One raw entity: from a change event to the canonical records it makes and unmakes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use throughline_avro::Schema;
+use throughline_connector::{Headers, Outputs, ProcessError, Produced};
+use throughline_event::{Datum, EnvelopeSchema, EnvelopeView, Record, TopicName};
+use vrl::compiler::state::RuntimeState;
+use vrl::value::{ObjectMap, Value};
+
+use crate::decode::DocumentPlan;
+use crate::invariants;
+use crate::mapping::Mapping;
+use crate::meta::{MetaOp, MetaWriter};
+use crate::record::RecordWriter;
+
+/// Writer's schemas that one entity remembers; a topic has a handful in its life.
+const MAX_PLANS: usize = 32;
+
+/// One raw entity.
+#[derive(Debug)]
+pub(crate) struct Entity {
+    pub(crate) topic: TopicName,
+    pub(crate) document: Schema,
+    pub(crate) mapping: Mapping,
+    pub(crate) meta: MetaWriter,
+    pub(crate) writers: Vec<RecordWriter>,
+    pub(crate) plans: Plans,
+}
+
+/// How to read the envelopes of one writer's schema.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) envelope: EnvelopeSchema,
+    pub(crate) document: DocumentPlan,
+}
+
+/// The plans made so far, the newest last.
+#[derive(Debug, Default)]
+pub(crate) struct Plans(Mutex<Vec<(Arc<Schema>, Arc<Plan>)>>);
+
+/// A canonical record that a document maps to.
+pub(crate) struct Mapped {
+    /// Which of the entity's writers it is for.
+    pub(crate) writer: usize,
+    pub(crate) record: ObjectMap,
+}
+
+/// A mapped record with its bytes.
+struct Encoded {
+    writer: usize,
+    key: Vec<u8>,
+    body: Vec<u8>,
+    record: ObjectMap,
+}
+
+impl Entity {
+    /// The plan for a writer's schema, made when it is first met.
+    pub(crate) fn plan(&self, schema: &Arc<Schema>) -> Result<Arc<Plan>, ProcessError> {
+        let mut plans = self.plans.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |known: &Arc<Schema>| Arc::ptr_eq(known, schema) || **known == **schema;
+        if let Some((_, plan)) = plans.iter().rev().find(|(known, _)| same(known)) {
+            return Ok(Arc::clone(plan));
+        }
+        let plan = Arc::new(self.new_plan(schema)?);
+        if plans.len() == MAX_PLANS {
+            plans.remove(0);
+        }
+        plans.push((Arc::clone(schema), Arc::clone(&plan)));
+        Ok(plan)
+    }
+
+    fn new_plan(&self, schema: &Arc<Schema>) -> Result<Plan, ProcessError> {
+        let refuse = |reason: String| self.mapping.error("TL2021", "decode", reason, None);
+        let envelope =
+            EnvelopeSchema::new((**schema).clone()).map_err(|error| refuse(error.to_string()))?;
+        let reads = |field: &str| self.mapping.reads(field);
+        let document = DocumentPlan::new(envelope.document(), self.document.root(), &reads)
+            .map_err(|error| refuse(error.to_string()))?;
+        Ok(Plan { envelope, document })
+    }
+
+    /// The parts of a change event.
+    pub(crate) fn view<'a>(
+        &self,
+        plan: &Plan,
+        value: Datum<'a>,
+    ) -> Result<EnvelopeView<'a>, ProcessError> {
+        plan.envelope.view(value.bytes).map_err(|error| self.unreadable(&error))
+    }
+
+    fn unreadable(&self, error: &dyn std::error::Error) -> ProcessError {
+        let mut reason = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            reason.push_str(": ");
+            reason.push_str(&error.to_string());
+            source = error.source();
+        }
+        self.mapping.error("TL2020", "decode", reason, None)
+    }
+
+    /// A document as the mapping sees it.
+    pub(crate) fn decode(&self, plan: &Plan, datum: &[u8]) -> Result<Value, ProcessError> {
+        plan.document.read(datum).map_err(|error| self.unreadable(&error))
+    }
+
+    /// The canonical records of a document.
+    pub(crate) fn map(
+        &self,
+        document: Value,
+        metadata: &Value,
+        state: &mut RuntimeState,
+    ) -> Result<Vec<Mapped>, ProcessError> {
+        let result = self.mapping.run(document, metadata, state)?;
+        let Value::Object(outputs) = result else {
+            return Err(self.bad_output("the result is not an object".to_owned()));
+        };
+        let mut mapped = Vec::with_capacity(outputs.len());
+        for (name, value) in outputs {
+            let named = |writer: &RecordWriter| writer.entity.name.as_str() == name.as_str();
+            let Some(writer) = self.writers.iter().position(named) else {
+                return Err(self.bad_output(format!("the pack does not write {}", &*name)));
+            };
+            match value {
+                Value::Null => {}
+                Value::Object(record) => mapped.push(Mapped { writer, record }),
+                Value::Array(records) => {
+                    for record in records {
+                        let Value::Object(record) = record else {
+                            let reason = format!("{} has an item that is no object", &*name);
+                            return Err(self.bad_output(reason));
+                        };
+                        mapped.push(Mapped { writer, record });
+                    }
+                }
+                other => {
+                    let reason = format!("{} is {}", &*name, other.kind_str());
+                    return Err(self.bad_output(reason));
+                }
+            }
+        }
+        Ok(mapped)
+    }
+
+    fn bad_output(&self, reason: String) -> ProcessError {
+        self.mapping.error("TL2023", "mapping", reason, None)
+    }
+
+    fn encode(&self, mapped: Mapped) -> Result<Encoded, ProcessError> {
+        let Mapped { writer, record } = mapped;
+        let records = &self.writers[writer];
+        let refuse = |error| self.bad_output(format!("{}.{error}", records.entity.name));
+        let key = records.key(&record).map_err(refuse)?;
+        let mut body = Vec::with_capacity(256);
+        records.body(&record, &mut body).map_err(refuse)?;
+        Ok(Encoded { writer, key, body, record })
+    }
+
+    fn encode_all(&self, mapped: Vec<Mapped>) -> Result<Vec<Encoded>, ProcessError> {
+        let mut all: Vec<Encoded> = Vec::with_capacity(mapped.len());
+        for mapped in mapped {
+            let next = self.encode(mapped)?;
+            if all.iter().any(|known| known.writer == next.writer && known.key == next.key) {
+                let entity = &self.writers[next.writer].entity.name;
+                let reason = format!("two {entity} records of one document have the same key");
+                return Err(self.mapping.error("TL2024", "mapping", reason, None));
+            }
+            all.push(next);
+        }
+        Ok(all)
+    }
+
+    /// Appends what the step from `before` to `after` means: deletes, tombstones, upserts.
+    pub(crate) fn produce(
+        &self,
+        change: &EnvelopeView<'_>,
+        before: Vec<Mapped>,
+        after: Vec<Mapped>,
+        headers: &[(String, Vec<u8>)],
+        out: &mut Outputs,
+    ) -> Result<(), ProcessError> {
+        let before = self.encode_all(before)?;
+        let after = self.encode_all(after)?;
+        let same = |a: &Encoded, b: &Encoded| a.writer == b.writer && a.key == b.key;
+        for record in &after {
+            let known = before.iter().find(|known| same(known, record));
+            let entity = self.writers[record.writer].entity.name.as_str();
+            invariants::check(entity, &record.record, known.map(|known| &known.record)).map_err(
+                |violation| {
+                    let reason = format!("{entity}: {violation}");
+                    self.mapping.error("TL2030", "invariant", reason, None)
+                },
+            )?;
+        }
+        let trace = headers.iter().find(|(name, _)| name == "traceparent");
+        let trace = trace.map(|(_, value)| value.as_slice());
+        for gone in before.iter().filter(|known| !after.iter().any(|now| same(now, known))) {
+            self.push(change, MetaOp::Delete, gone, trace, out);
+        }
+        for record in &after {
+            let known = before.iter().find(|known| same(known, record));
+            if known.is_none_or(|known| known.body != record.body) {
+                self.push(change, MetaOp::Upsert, record, trace, out);
+            }
+        }
+        Ok(())
+    }
+
+    fn push(
+        &self,
+        change: &EnvelopeView<'_>,
+        op: MetaOp,
+        record: &Encoded,
+        trace: Option<&[u8]>,
+        out: &mut Outputs,
+    ) {
+        let writer = &self.writers[record.writer];
+        let id = self.meta.event_id(writer.entity.name.as_str(), &record.key, change.version);
+        let trace_text = trace.and_then(|trace| std::str::from_utf8(trace).ok());
+        let mut value = Vec::with_capacity(record.body.len() + 256);
+        self.meta.write(&id, op, change, trace_text, &mut value);
+        value.extend_from_slice(&record.body);
+        let mut headers: Headers = vec![
+            ("version".to_owned(), change.version.to_string().into_bytes()),
+            ("event_id".to_owned(), id.into_bytes()),
+        ];
+        headers.extend(trace.map(|trace| ("traceparent".to_owned(), trace.to_vec())));
+        let tombstone = (op == MetaOp::Delete).then(|| Produced {
+            output: writer.output,
+            key: record.key.clone(),
+            value: None,
+            headers: headers.clone(),
+        });
+        let key = record.key.clone();
+        out.records.push(Produced { output: writer.output, key, value: Some(value), headers });
+        out.records.extend(tombstone);
+    }
+
+    /// The change event of a record, for the three steps of [`Stages`](crate::Stages).
+    pub(crate) fn open<'a>(
+        &self,
+        record: &Record<'a>,
+    ) -> Result<Option<(Arc<Plan>, EnvelopeView<'a>)>, ProcessError> {
+        let Some(value) = record.value else { return Ok(None) };
+        let plan = self.plan(value.schema)?;
+        let view = self.view(&plan, value)?;
+        Ok(Some((plan, view)))
+    }
+}

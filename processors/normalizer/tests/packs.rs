@@ -1,0 +1,87 @@
+//! The shipped packs: every fixture of every mapping.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+use throughline_avro::Schema;
+use throughline_event::{EntityName, SystemName};
+use throughline_processor_normalizer::{Fixtures, Pack, PackEntity, Spec};
+
+pub(crate) fn folder(pack: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems").join(pack)
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Raw entity and the canonical entities it makes.
+type Entities = &'static [(&'static str, &'static [&'static str])];
+
+const SUNRISE: Entities = &[
+    ("order", &["order"]),
+    ("inventory", &["inventory"]),
+    ("customer", &["customer"]),
+    ("channel", &["location"]),
+];
+
+pub(crate) fn spec(pack: &str, entities: Entities, settings: Value) -> Spec {
+    let name = |name: &str| EntityName::new(name).unwrap();
+    let folder = folder(pack);
+    let entity = |(raw, canonical): &(&str, &[&str])| PackEntity {
+        name: name(raw),
+        file: format!("mappings/{raw}.vrl"),
+        mapping: read(&folder.join(format!("mappings/{raw}.vrl"))),
+        document: Schema::parse(&read(&folder.join(format!("schemas/{raw}.avsc")))).unwrap(),
+        canonical: canonical.iter().map(|entity| name(entity)).collect(),
+    };
+    let Value::Object(settings) = settings else { panic!("settings are an object") };
+    Spec {
+        pack: Pack { name: pack.to_owned(), entities: entities.iter().map(entity).collect() },
+        system: SystemName::new("shop").unwrap(),
+        settings,
+        owned: ["order", "inventory", "customer", "location"].map(name).into(),
+    }
+}
+
+pub(crate) fn sunrise() -> Spec {
+    let settings = json!({
+        "currency": "EUR", "tax_included": true, "default_location": "main", "locale": "en"
+    });
+    spec("sunrise", SUNRISE, settings)
+}
+
+/// Runs every file under `fixtures/<entity>/`; with `UPDATE_FIXTURES=1` rewrites what they expect.
+fn check_fixtures(spec: Spec, pack: &str) {
+    let entities: Vec<_> = spec.pack.entities.iter().map(|entity| entity.name.clone()).collect();
+    let fixtures = Fixtures::load(spec).unwrap_or_else(|errors| panic!("{errors}"));
+    let update = std::env::var_os("UPDATE_FIXTURES").is_some();
+    let mut run = 0;
+    for entity in entities {
+        let folder = folder(pack).join("fixtures").join(entity.as_str());
+        let files = std::fs::read_dir(&folder)
+            .unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        for file in files {
+            let path = file.unwrap().path();
+            let mut case: Map<String, Value> = serde_json::from_str(&read(&path)).unwrap();
+            let found = fixtures.run_case(&entity, &case).unwrap();
+            if update {
+                case.retain(|name, _| !matches!(name.as_str(), "records" | "error"));
+                case.extend(found);
+                let text = serde_json::to_string_pretty(&case).unwrap() + "\n";
+                std::fs::write(&path, text).unwrap();
+            } else {
+                for name in ["records", "error"] {
+                    assert_eq!(found.get(name), case.get(name), "{}", path.display());
+                }
+            }
+            run += 1;
+        }
+    }
+    assert!(run > 0, "{pack} has no fixtures");
+}
+
+#[test]
+fn every_fixture_of_sunrise_gives_what_it_says() {
+    check_fixtures(sunrise(), "sunrise");
+}
