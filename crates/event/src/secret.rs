@@ -124,25 +124,25 @@ pub trait SecretSource {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The variable or the file does not exist.
-    #[error("{reference} does not exist")]
+    #[error("TL0031: {reference} does not exist; set it, or correct the reference")]
     Missing {
         /// The reference as it is written.
         reference: SecretRef,
     },
     /// The variable or the file is empty.
-    #[error("{reference} is empty")]
+    #[error("TL0032: {reference} is empty")]
     Empty {
         /// The reference as it is written.
         reference: SecretRef,
     },
     /// The variable or the file is not UTF-8 text.
-    #[error("{reference} is not UTF-8 text")]
+    #[error("TL0033: {reference} is not UTF-8 text")]
     NotText {
         /// The reference as it is written.
         reference: SecretRef,
     },
     /// The file is larger than any secret.
-    #[error("{reference} is larger than {limit} bytes")]
+    #[error("TL0034: {reference} is larger than {limit} bytes, so it is no secret")]
     TooLarge {
         /// The reference as it is written.
         reference: SecretRef,
@@ -150,7 +150,7 @@ pub enum SecretError {
         limit: u64,
     },
     /// The file could not be read.
-    #[error("could not read {reference}")]
+    #[error("TL0035: could not read {reference}; check its permissions")]
     Unreadable {
         /// The reference as it is written.
         reference: SecretRef,
