@@ -47,7 +47,6 @@ codes! {
     NO_CAPTURE = "TL0128", "The pack does not say how this kind of producer captures the system";
     SETTING = "TL0129", "A setting of a system is unknown, missing or of the wrong type";
     SECRET_LITERAL = "TL0130", "A secret is written into the file";
-    SECRET_UNRESOLVED = "TL0131", "A secret cannot be fetched";
     PACK_FILE = "TL0140", "A file that the pack names is missing or cannot be read";
     PACK_SCHEMA = "TL0141", "An Avro schema of the pack is not valid JSON";
     MISMATCH = "TL0199", "The file passed every check and still could not be read; this is a defect of the program";

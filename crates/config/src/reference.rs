@@ -119,7 +119,13 @@ fn row(schema: &Value, prefix: &str, key: &str, property: &Value) -> String {
         None if required => "required".to_owned(),
         None => String::new(),
     };
-    let meaning = text(property, "description").replace('\n', " ");
+    let mut meaning = text(property, "description").replace('\n', " ");
+    for choice in alternatives(property).iter().filter(|choice| choice.get("const").is_some()) {
+        let described = text(choice, "description");
+        if !described.is_empty() {
+            meaning += &format!(" {}: {}", kind(choice), described.replace('\n', " "));
+        }
+    }
     format!(
         "| `{prefix}{key}` | {} | {default} | {} |\n",
         kind(property),

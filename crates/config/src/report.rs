@@ -32,7 +32,7 @@ pub struct Report {
 
 impl Report {
     /// Puts findings into the order in which a person meets them in each file.
-    pub(crate) fn new(mut findings: Vec<Finding>) -> Self {
+    pub fn new(mut findings: Vec<Finding>) -> Self {
         let mut files: Vec<String> = Vec::new();
         for finding in &findings {
             if !files.contains(&finding.file) {
