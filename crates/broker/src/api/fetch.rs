@@ -1,0 +1,253 @@
+//! Fetch (key 1), versions 4-12.
+//!
+//! - Whole batches as stored; the first one is returned even if it is larger than every limit.
+//! - A fetch that finds less than `min_bytes` is parked and woken by appends; nothing polls.
+//! - `read_committed` reads up to the last stable offset and lists aborted transactions.
+//! - Fetch sessions are always declined (session id 0), which clients accept.
+//! - Records in memory for answers share one budget over all connections.
+//! - Not implemented: version 13 and topic ids, follower fetching, rack awareness.
+
+mod response;
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use kafka_protocol::{
+    ResponseError,
+    messages::{ApiKey, FetchRequest, fetch_request::FetchPartition},
+};
+use throughline_log::{AbortedTxn, Ends, Isolation, Partition, ReadLimit};
+use tokio::{
+    sync::{OwnedSemaphorePermit, watch},
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{Call, Handling, Outgoing, Route, decode};
+use crate::{
+    core::{Core, LEADER_EPOCH},
+    store,
+    wire::shape::{I8, I32, I64, Kind, Shape, TEXT, all, since},
+};
+
+/// The route; its answer is encoded in parts, so that records are not copied.
+pub(crate) const ROUTE: Route =
+    Route { key: ApiKey::Fetch, first: 4, last: 12, shape: SHAPE, abort_on_close: true, run };
+
+const PARTITION: &[crate::wire::shape::Field] =
+    &[all(I32), since(9, I32), all(I64), since(12, I32), since(5, I64), all(I32)];
+
+const SHAPE: Shape = Shape {
+    flexible: 12,
+    fields: &[
+        all(I32),
+        all(I32),
+        all(I32),
+        all(I32),
+        all(I8),
+        since(7, I32),
+        since(7, I32),
+        all(Kind::Structs(&[all(TEXT), all(Kind::Structs(PARTITION))])),
+        since(7, Kind::Structs(&[all(TEXT), all(Kind::List(&I32))])),
+        since(11, TEXT),
+    ],
+};
+
+/// The most one answer holds, whatever the client allows; Kafka's `fetch.max.bytes`.
+const MAX_RESPONSE_BYTES: usize = 55 * 1024 * 1024;
+/// The longest a fetch is parked, whatever the client asks for.
+const MAX_WAIT: Duration = Duration::from_secs(300);
+/// A fetch that has some data but less than `min_bytes` looks again no sooner than after this.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// What one partition contributes to an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Part {
+    index: i32,
+    error: i16,
+    high_watermark: i64,
+    last_stable_offset: i64,
+    log_start: i64,
+    aborted: Vec<AbortedTxn>,
+    records: Bytes,
+}
+
+/// A whole answer before it is encoded.
+#[derive(Debug, Default)]
+struct Gathered {
+    error: i16,
+    topics: Vec<(String, Vec<Part>)>,
+    bytes: usize,
+    /// At least one partition has an error to report now.
+    failed: bool,
+    share: Option<OwnedSemaphorePermit>,
+}
+
+fn run(call: Call, body: Bytes) -> Handling {
+    Box::pin(async move {
+        let request: FetchRequest = decode(body, call.version)?;
+        let gathered = if request.session_id != 0 {
+            let error = ResponseError::FetchSessionIdNotFound.code();
+            Gathered { error, ..Gathered::default() }
+        } else {
+            fetch(&call.core, &request).await
+        };
+        call.core.metrics.record_bytes_out.inc_by(gathered.bytes as u64);
+        let parts = response::encode(call.correlation_id, call.version, &gathered)?;
+        Ok(Outgoing::Parts { parts, share: gathered.share })
+    })
+}
+
+async fn fetch(core: &Core, request: &FetchRequest) -> Gathered {
+    let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(MAX_WAIT);
+    let deadline = Instant::now() + wait;
+    let wanted = usize::try_from(request.min_bytes).unwrap_or(0);
+    let mut watches = watches(core, request);
+    loop {
+        // Marking before reading: an append in between wakes the wait below.
+        watches.iter_mut().for_each(|watch| drop(watch.borrow_and_update()));
+        let gathered = gather(core, request).await;
+        let enough = gathered.failed || gathered.bytes >= wanted || watches.is_empty();
+        if enough || Instant::now() >= deadline {
+            return gathered;
+        }
+        let some = gathered.bytes > 0;
+        drop(gathered);
+        if some {
+            sleep_until((Instant::now() + GATHER).min(deadline)).await;
+        }
+        let _ = timeout_at(deadline, any_changed(&mut watches)).await;
+    }
+}
+
+/// One watch for every partition of the request that exists.
+fn watches(core: &Core, request: &FetchRequest) -> Vec<watch::Receiver<Ends>> {
+    let partitions = request.topics.iter().flat_map(|topic| {
+        let known = core.catalogue.topic(&topic.topic);
+        let indexes = topic.partitions.iter().map(|partition| partition.partition);
+        indexes.filter_map(move |index| known.as_ref()?.partition(index).cloned())
+    });
+    partitions.map(|partition| partition.watch()).collect()
+}
+
+type Changed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+/// Returns when the ends of any of the partitions change.
+async fn any_changed(watches: &mut [watch::Receiver<Ends>]) {
+    // An error means that the partition is gone, which is a change as well.
+    let changed = watches.iter_mut().map(|watch| {
+        let changed: Changed<'_> = Box::pin(async { drop(watch.changed().await) });
+        changed
+    });
+    let mut waiting: Vec<Changed<'_>> = changed.collect();
+    poll_fn(|cx| {
+        let any = waiting.iter_mut().any(|changed| changed.as_mut().poll(cx).is_ready());
+        if any { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// Reads what is there now.
+async fn gather(core: &Core, request: &FetchRequest) -> Gathered {
+    let isolation = match request.isolation_level {
+        1 => Isolation::ReadCommitted,
+        _ => Isolation::ReadUncommitted,
+    };
+    let limit = usize::try_from(request.max_bytes).unwrap_or(0).min(MAX_RESPONSE_BYTES);
+    let mut gathered = Gathered::default();
+    for topic in &request.topics {
+        let known = core.catalogue.topic(&topic.topic);
+        let mut parts = Vec::with_capacity(topic.partitions.len());
+        for wanted in &topic.partitions {
+            let partition = known.as_ref().and_then(|topic| topic.partition(wanted.partition));
+            let room = limit.saturating_sub(gathered.bytes);
+            let mut part = read(partition, wanted, room, gathered.bytes == 0, isolation);
+            gathered.failed |= part.error != 0;
+            if !part.records.is_empty() && !take_share(core, &mut gathered, &part).await {
+                part.records = Bytes::new();
+                part.aborted.clear();
+            }
+            gathered.bytes += part.records.len();
+            parts.push(part);
+        }
+        gathered.topics.push((topic.topic.to_string(), parts));
+    }
+    gathered
+}
+
+/// Takes memory for the records of `part`. Only the first part of an answer waits for it: an
+/// answer that waited while it holds some could wait for another that does the same.
+async fn take_share(core: &Core, gathered: &mut Gathered, part: &Part) -> bool {
+    match &mut gathered.share {
+        None => gathered.share = Some(core.response_share(part.records.len()).await),
+        Some(all) => match core.try_response_share(part.records.len()) {
+            Some(share) => all.merge(share),
+            None => return false,
+        },
+    }
+    true
+}
+
+fn read(
+    partition: Option<&Arc<Partition>>,
+    wanted: &FetchPartition,
+    room: usize,
+    first: bool,
+    isolation: Isolation,
+) -> Part {
+    let index = wanted.partition;
+    let failed = |error: ResponseError, ends: Option<Ends>| Part {
+        index,
+        error: error.code(),
+        high_watermark: ends.map_or(-1, |ends| ends.high_watermark),
+        last_stable_offset: ends.map_or(-1, |ends| ends.last_stable_offset),
+        log_start: ends.map_or(-1, |ends| ends.log_start),
+        ..Part::default()
+    };
+    let Some(partition) = partition else {
+        return failed(ResponseError::UnknownTopicOrPartition, None);
+    };
+    if wanted.current_leader_epoch > LEADER_EPOCH {
+        return failed(ResponseError::UnknownLeaderEpoch, None);
+    }
+    let ends = partition.ends();
+    if room == 0 && !first {
+        return Part {
+            index,
+            high_watermark: ends.high_watermark,
+            last_stable_offset: ends.last_stable_offset,
+            log_start: ends.log_start,
+            ..Part::default()
+        };
+    }
+    let max_bytes = usize::try_from(wanted.partition_max_bytes).unwrap_or(0).min(room);
+    match partition.read(wanted.fetch_offset, ReadLimit { max_bytes, isolation }) {
+        Ok(mut fetched) => {
+            if fetched.records.len() > room && !first {
+                fetched.records = Bytes::new();
+                fetched.aborted.clear();
+            }
+            Part {
+                index,
+                error: 0,
+                high_watermark: fetched.high_watermark,
+                last_stable_offset: fetched.last_stable_offset,
+                log_start: fetched.log_start,
+                aborted: fetched.aborted,
+                records: fetched.records,
+            }
+        }
+        Err(error) => {
+            let code = store::read_error(&error);
+            if code != ResponseError::OffsetOutOfRange {
+                tracing::error!(partition = %partition.id(), %error, "could not read");
+            }
+            failed(code, Some(ends))
+        }
+    }
+}

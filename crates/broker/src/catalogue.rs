@@ -1,0 +1,415 @@
+//! Which topics exist: their ids, partitions and settings.
+//!
+//! Every change is a record in the hidden partition `__catalogue-0`, durable before the change is
+//! visible. Partitions are created before their record and deleted after it, so whatever a crash
+//! leaves behind is a partition without a record, which the next start removes.
+
+mod journal;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use kafka_protocol::ResponseError;
+use throughline_log::{LogDir, LogError, Partition, PartitionConfig, TopicPartition};
+use uuid::Uuid;
+
+use crate::{
+    store::{self, StoreError},
+    topic_config::TopicConfig,
+};
+
+use journal::{Entry, TopicEntry};
+
+/// Partitions a topic may have: a bound on the files one request can open.
+pub(crate) const MAX_PARTITIONS: i32 = 10_000;
+/// Committed offsets and group metadata.
+pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// Transaction states.
+pub(crate) const TRANSACTIONS_TOPIC: &str = "__transaction_state";
+/// Topics, the cluster id and producer ids. Not shown to clients.
+const CATALOGUE_TOPIC: &str = "__catalogue";
+/// Producer ids are reserved in blocks, so that most need no write.
+const PRODUCER_ID_BLOCK: i64 = 1000;
+
+/// One topic.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: Uuid,
+    pub(crate) partitions: Vec<Arc<Partition>>,
+    pub(crate) config: TopicConfig,
+}
+
+impl Topic {
+    /// Whether only the broker writes to it.
+    pub(crate) fn internal(&self) -> bool {
+        internal(&self.name)
+    }
+
+    /// The partition with number `index`.
+    pub(crate) fn partition(&self, index: i32) -> Option<&Arc<Partition>> {
+        self.partitions.get(usize::try_from(index).ok()?)
+    }
+
+    /// Partitions, numbered.
+    pub(crate) fn numbered(&self) -> impl Iterator<Item = (i32, &Arc<Partition>)> {
+        (0..).zip(&self.partitions)
+    }
+}
+
+/// Whether `name` is a topic that only the broker writes to.
+pub(crate) fn internal(name: &str) -> bool {
+    matches!(name, OFFSETS_TOPIC | TRANSACTIONS_TOPIC)
+}
+
+/// Why a change to the catalogue was refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CatalogueError {
+    #[error("topic name is not allowed; use 1 to 249 of a-z, A-Z, 0-9, '.', '_' and '-'")]
+    InvalidName,
+    #[error("topic {existing} differs only in '.' and '_', which collide in metric names")]
+    Collides { existing: Arc<str> },
+    #[error("topic already exists")]
+    Exists,
+    #[error("topic does not exist")]
+    Unknown,
+    #[error("topic belongs to the broker and cannot be changed")]
+    Internal,
+    #[error("partitions must be between 1 and {MAX_PARTITIONS}")]
+    Partitions,
+    #[error("topic has {current} partitions already")]
+    NotMore { current: usize },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl CatalogueError {
+    /// The protocol's error.
+    pub(crate) fn code(&self) -> ResponseError {
+        match self {
+            Self::InvalidName | Self::Collides { .. } => ResponseError::InvalidTopicException,
+            Self::Exists => ResponseError::TopicAlreadyExists,
+            Self::Unknown => ResponseError::UnknownTopicOrPartition,
+            Self::Internal => ResponseError::InvalidTopicException,
+            Self::Partitions | Self::NotMore { .. } => ResponseError::InvalidPartitions,
+            Self::Store(_) => ResponseError::KafkaStorageError,
+        }
+    }
+}
+
+impl From<LogError> for CatalogueError {
+    fn from(error: LogError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Topics, the cluster id and producer ids.
+#[derive(Debug)]
+pub(crate) struct Catalogue {
+    log: LogDir,
+    journal: Arc<Partition>,
+    topics: RwLock<BTreeMap<Arc<str>, Arc<Topic>>>,
+    cluster_id: String,
+    /// Serializes changes; holds the next producer id and the end of the reserved block.
+    change: tokio::sync::Mutex<ProducerIds>,
+}
+
+#[derive(Debug)]
+struct ProducerIds {
+    next: i64,
+    reserved: i64,
+}
+
+impl Catalogue {
+    /// Reads the catalogue and makes the partitions agree with it. Blocks.
+    pub(crate) fn open(log: LogDir) -> Result<Self, StoreError> {
+        let compacted = PartitionConfig {
+            compact: true,
+            delete: false,
+            segment_bytes: 1 << 20,
+            ..PartitionConfig::default()
+        };
+        let id = TopicPartition::new(CATALOGUE_TOPIC, 0).expect("the name is valid");
+        let journal = match log.partition(&id) {
+            Some(partition) => partition,
+            None => log.create(id, compacted.clone())?,
+        };
+        journal.set_config(compacted);
+        let state = journal::load(&journal)?;
+        let mut topics = BTreeMap::new();
+        for (name, entry) in state.topics {
+            let topic = Self::adopt(&log, name, entry)?;
+            topics.insert(Arc::clone(&topic.name), topic);
+        }
+        for partition in log.partitions() {
+            let id = partition.id();
+            let known = topics
+                .get(id.topic())
+                .is_some_and(|topic: &Arc<Topic>| topic.partition(id.partition()).is_some());
+            if !known && id.topic() != CATALOGUE_TOPIC {
+                tracing::warn!(partition = %id, "removing a partition that no topic owns");
+                log.delete(id)?;
+            }
+        }
+        let cluster_id = match state.cluster_id {
+            Some(id) => id,
+            None => journal::random_cluster_id(),
+        };
+        let ids = ProducerIds { next: state.producer_ids, reserved: state.producer_ids };
+        Ok(Self {
+            log,
+            journal,
+            topics: RwLock::new(topics),
+            cluster_id,
+            change: tokio::sync::Mutex::new(ids),
+        })
+    }
+
+    /// Stores the cluster id (the first time) and creates the broker's own topics.
+    pub(crate) async fn initialize(&self) -> Result<(), CatalogueError> {
+        self.write(&Entry::Cluster(self.cluster_id.clone())).await?;
+        for name in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC] {
+            if self.topic(name).is_none() {
+                let mut config = TopicConfig::default();
+                config.set("cleanup.policy", Some("compact")).expect("the value is valid");
+                config.set("segment.bytes", Some("16777216")).expect("the value is valid");
+                self.insert(name, 1, config).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn adopt(log: &LogDir, name: String, entry: TopicEntry) -> Result<Arc<Topic>, StoreError> {
+        let config = entry.config.partition_config();
+        let mut partitions = Vec::new();
+        for index in 0..entry.partitions {
+            let Ok(id) = TopicPartition::new(&name, index) else { continue };
+            let partition = match log.partition(&id) {
+                Some(partition) => partition,
+                None => {
+                    tracing::error!(partition = %id, "a partition is missing; created it empty");
+                    log.create(id, config.clone())?
+                }
+            };
+            partition.set_config(config.clone());
+            partitions.push(partition);
+        }
+        Ok(Arc::new(Topic { name: name.into(), id: entry.id, partitions, config: entry.config }))
+    }
+
+    /// The cluster's id, chosen at the first start.
+    pub(crate) fn cluster_id(&self) -> &str {
+        &self.cluster_id
+    }
+
+    /// The topic called `name`.
+    pub(crate) fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// The topic with this id.
+    pub(crate) fn topic_by_id(&self, id: Uuid) -> Option<Arc<Topic>> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        topics.values().find(|topic| topic.id == id).cloned()
+    }
+
+    /// All topics, by name.
+    pub(crate) fn topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// One partition.
+    pub(crate) fn partition(&self, topic: &str, index: i32) -> Option<Arc<Partition>> {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        topics.get(topic)?.partition(index).cloned()
+    }
+
+    /// Whether a topic of this name and size could be created.
+    pub(crate) fn check_new(&self, name: &str, partitions: i32) -> Result<(), CatalogueError> {
+        TopicPartition::new(name, 0).map_err(|_| CatalogueError::InvalidName)?;
+        if name == CATALOGUE_TOPIC {
+            return Err(CatalogueError::Internal);
+        }
+        if !(1..=MAX_PARTITIONS).contains(&partitions) {
+            return Err(CatalogueError::Partitions);
+        }
+        let collides = |other: &str| {
+            other.len() == name.len() && other.replace('.', "_") == name.replace('.', "_")
+        };
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        if topics.contains_key(name) {
+            return Err(CatalogueError::Exists);
+        }
+        match topics.keys().find(|other| collides(other)) {
+            Some(existing) => Err(CatalogueError::Collides { existing: Arc::clone(existing) }),
+            None => Ok(()),
+        }
+    }
+
+    /// Creates a topic; durable when this returns.
+    pub(crate) async fn create(
+        &self,
+        name: &str,
+        partitions: i32,
+        config: TopicConfig,
+    ) -> Result<Arc<Topic>, CatalogueError> {
+        self.insert(name, partitions, config).await
+    }
+
+    async fn insert(
+        &self,
+        name: &str,
+        count: i32,
+        config: TopicConfig,
+    ) -> Result<Arc<Topic>, CatalogueError> {
+        let _change = self.change.lock().await;
+        self.check_new(name, count)?;
+        let partitions = self.make_partitions(name, 0..count, &config).await?;
+        let id = journal::random_uuid();
+        let entry = TopicEntry { id, partitions: count, config: config.clone() };
+        self.write(&Entry::Topic(name.to_owned(), Some(entry))).await?;
+        let topic = Arc::new(Topic { name: name.into(), id, partitions, config });
+        self.publish(&topic);
+        Ok(topic)
+    }
+
+    async fn make_partitions(
+        &self,
+        name: &str,
+        range: std::ops::Range<i32>,
+        config: &TopicConfig,
+    ) -> Result<Vec<Arc<Partition>>, CatalogueError> {
+        let (log, name) = (self.log.clone(), name.to_owned());
+        let config = config.partition_config();
+        blocking(move || {
+            let mut made = Vec::new();
+            for index in range {
+                let id =
+                    TopicPartition::new(&name, index).map_err(|_| CatalogueError::InvalidName)?;
+                if log.partition(&id).is_some() {
+                    log.delete(&id)?;
+                }
+                match log.create(id, config.clone()) {
+                    Ok(partition) => made.push(partition),
+                    Err(error) => {
+                        for partition in made {
+                            log.delete(partition.id())?;
+                        }
+                        return Err(error.into());
+                    }
+                }
+            }
+            Ok(made)
+        })
+        .await
+    }
+
+    /// Deletes a topic; durable when this returns.
+    pub(crate) async fn delete(&self, name: &str) -> Result<(), CatalogueError> {
+        let _change = self.change.lock().await;
+        let topic = self.changeable(name)?;
+        self.write(&Entry::Topic(name.to_owned(), None)).await?;
+        self.topics.write().unwrap_or_else(PoisonError::into_inner).remove(name);
+        let log = self.log.clone();
+        blocking(move || {
+            for partition in &topic.partitions {
+                log.delete(partition.id())?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Adds partitions up to `count` in all.
+    pub(crate) async fn grow(&self, name: &str, count: i32) -> Result<(), CatalogueError> {
+        let _change = self.change.lock().await;
+        let topic = self.changeable(name)?;
+        self.check_growth(&topic, count)?;
+        let first = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        let added = self.make_partitions(name, first..count, &topic.config).await?;
+        let entry = TopicEntry { id: topic.id, partitions: count, config: topic.config.clone() };
+        self.write(&Entry::Topic(name.to_owned(), Some(entry))).await?;
+        self.publish(&Arc::new(Topic {
+            name: Arc::clone(&topic.name),
+            id: topic.id,
+            partitions: topic.partitions.iter().cloned().chain(added).collect(),
+            config: topic.config.clone(),
+        }));
+        Ok(())
+    }
+
+    /// Whether `topic` can have `count` partitions.
+    pub(crate) fn check_growth(&self, topic: &Topic, count: i32) -> Result<(), CatalogueError> {
+        let current = topic.partitions.len();
+        if usize::try_from(count).is_ok_and(|count| count <= current) {
+            return Err(CatalogueError::NotMore { current });
+        }
+        if count > MAX_PARTITIONS || count < 1 {
+            return Err(CatalogueError::Partitions);
+        }
+        Ok(())
+    }
+
+    /// Replaces the settings of a topic.
+    pub(crate) async fn configure(
+        &self,
+        name: &str,
+        edit: impl FnOnce(&mut TopicConfig),
+    ) -> Result<(), CatalogueError> {
+        let _change = self.change.lock().await;
+        let topic = self.topic(name).ok_or(CatalogueError::Unknown)?;
+        let mut config = topic.config.clone();
+        edit(&mut config);
+        let partitions = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+        let entry = TopicEntry { id: topic.id, partitions, config: config.clone() };
+        self.write(&Entry::Topic(name.to_owned(), Some(entry))).await?;
+        for partition in &topic.partitions {
+            partition.set_config(config.partition_config());
+        }
+        self.publish(&Arc::new(Topic {
+            name: Arc::clone(&topic.name),
+            id: topic.id,
+            partitions: topic.partitions.clone(),
+            config,
+        }));
+        Ok(())
+    }
+
+    /// A producer id that was never given out before, in any run.
+    pub(crate) async fn next_producer_id(&self) -> Result<i64, CatalogueError> {
+        let mut ids = self.change.lock().await;
+        if ids.next >= ids.reserved {
+            let reserved = ids.next + PRODUCER_ID_BLOCK;
+            self.write(&Entry::ProducerIds(reserved)).await?;
+            ids.reserved = reserved;
+        }
+        ids.next += 1;
+        Ok(ids.next - 1)
+    }
+
+    fn changeable(&self, name: &str) -> Result<Arc<Topic>, CatalogueError> {
+        let topic = self.topic(name).ok_or(CatalogueError::Unknown)?;
+        if topic.internal() { Err(CatalogueError::Internal) } else { Ok(topic) }
+    }
+
+    fn publish(&self, topic: &Arc<Topic>) {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        topics.insert(Arc::clone(&topic.name), Arc::clone(topic));
+    }
+
+    async fn write(&self, entry: &Entry) -> Result<(), StoreError> {
+        let (key, value) = entry.encode();
+        store::put(&self.journal, key, value).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, CatalogueError> + Send + 'static,
+) -> Result<T, CatalogueError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}

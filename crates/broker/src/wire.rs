@@ -1,0 +1,24 @@
+//! The wire format below the typed messages: request headers, and a structural check of a request
+//! body before anything is decoded from it.
+//!
+//! `kafka-protocol` reserves memory for as many array elements as a request *claims* to hold, so a
+//! request of twenty bytes could ask for hundreds of gigabytes. [`shape::Shape::check`] walks the
+//! body first and proves that every claimed element is really there.
+
+pub(crate) mod header;
+pub(crate) mod reader;
+pub(crate) mod shape;
+pub(crate) mod writer;
+
+/// Why a frame was refused. The connection is closed; the text goes to the log and to a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Malformed {
+    #[error("the frame ends inside a field")]
+    Truncated,
+    #[error("a length is negative or does not fit")]
+    BadLength,
+    #[error("bytes are left over after the last field")]
+    TrailingBytes,
+    #[error("more array elements than a request may hold")]
+    TooManyElements,
+}
