@@ -90,6 +90,7 @@ fn encode_producer(state: &ProducerState, out: &mut Vec<u8>) {
     out.put_i16(state.epoch);
     out.put_i32(state.coordinator_epoch);
     out.put_i64(state.last_timestamp);
+    out.put_i64(state.seen_ms);
     out.put_i64(state.open.unwrap_or(-1));
     out.put_i64(state.last_offset);
     out.put_u8(u8::try_from(state.batches().len()).unwrap_or(0));
@@ -106,6 +107,7 @@ fn decode_producer(from: &mut &[u8]) -> Option<ProducerState> {
     state.epoch = from.try_get_i16().ok()?;
     state.coordinator_epoch = from.try_get_i32().ok()?;
     state.last_timestamp = from.try_get_i64().ok()?;
+    state.seen_ms = from.try_get_i64().ok()?;
     state.open = Some(from.try_get_i64().ok()?).filter(|first| *first >= 0);
     state.last_offset = from.try_get_i64().ok()?;
     let batches = usize::from(from.try_get_u8().ok()?);

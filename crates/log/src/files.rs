@@ -124,6 +124,8 @@ impl LogFile for StdFile {
     }
 
     fn append(&self, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+        // Skips empty slices: writing nothing would look like a file that takes no more.
+        IoSlice::advance_slices(&mut slices, 0);
         while !slices.is_empty() {
             match (&self.0).write_vectored(slices) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

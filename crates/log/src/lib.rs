@@ -3,6 +3,8 @@
 mod aborted;
 mod batch;
 mod checkpoint;
+mod codec;
+mod compaction;
 mod dir;
 mod error;
 #[cfg(feature = "faults")]
@@ -14,6 +16,7 @@ mod index;
 mod options;
 mod partition;
 mod producers;
+mod records;
 mod scanner;
 mod segment;
 mod small_file;

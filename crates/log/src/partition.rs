@@ -5,9 +5,11 @@
 //! log end has moved.
 
 mod append;
+mod clean;
 mod read;
 mod recovery;
 mod sync;
+mod times;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
@@ -15,8 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use tokio::sync::watch;
 
 use crate::checkpoint::StoredExtent;
-use crate::error::{AppendError, LogError, ReadError};
-use crate::fetch::{CleanReport, Ends, ProducerInfo, Status, TimedOffset};
+use crate::error::{AppendError, LogError};
+use crate::fetch::{Ends, ProducerInfo, Status};
 use crate::folder::{Folder, lock};
 use crate::options::{PartitionConfig, TopicPartition};
 use crate::producers::Producers;
@@ -32,8 +34,12 @@ pub struct Partition {
     folder: Arc<Folder>,
     config: RwLock<Arc<PartitionConfig>>,
     state: Mutex<State>,
-    /// Held while the extent file or the set of closed segments changes.
-    cleaning: Mutex<StoredExtent>,
+    /// Held while the set of closed segments changes.
+    cleaning: Mutex<()>,
+    /// What the extent file holds.
+    extent: Mutex<StoredExtent>,
+    /// Held for a round of syncing.
+    syncing: Mutex<()>,
     ends: watch::Sender<Ends>,
     itself: Weak<Partition>,
 }
@@ -56,8 +62,8 @@ struct State {
     folder_changed: bool,
     /// A checkpoint is due whatever its age.
     checkpoint_due: bool,
-    /// Offset of the last checkpoint.
-    checkpointed: i64,
+    /// The segment that was growing at the last checkpoint.
+    checkpoint_segment: i64,
     since_checkpoint: u64,
     /// When the growing segment got its first batch, as far as this process knows.
     opened_ms: Option<i64>,
@@ -95,7 +101,9 @@ impl Partition {
             folder,
             config: RwLock::default(),
             state: Mutex::new(state),
-            cleaning: Mutex::new(extent),
+            cleaning: Mutex::default(),
+            extent: Mutex::new(extent),
+            syncing: Mutex::default(),
             ends,
             itself: itself.clone(),
         })
@@ -175,7 +183,7 @@ impl Partition {
                 high_watermark: ends.high_watermark,
             });
         }
-        self.move_log_start(&mut lock(&self.cleaning), before)
+        self.move_log_start(&mut lock(&self.extent), before)
     }
 
     /// Stores and publishes a later log start; answers the one in force.
@@ -194,31 +202,6 @@ impl Partition {
         state.log_start = state.log_start.max(extent.log_start);
         self.publish(&state);
         Ok(state.log_start)
-    }
-
-    /// The first record at or after a time, in offset order, as ListOffsets by timestamp.
-    ///
-    /// # Errors
-    /// When the stored bytes cannot be read.
-    pub fn offset_for_time(&self, _timestamp: i64) -> Result<Option<TimedOffset>, ReadError> {
-        Ok(None)
-    }
-
-    /// The record with the largest time; `None` for an empty partition.
-    ///
-    /// # Errors
-    /// When the stored bytes cannot be read.
-    pub fn max_timestamp(&self) -> Result<Option<TimedOffset>, ReadError> {
-        Ok(None)
-    }
-
-    /// Applies retention and compaction once, and forgets idle producers. Call it regularly from
-    /// a thread that may block; a second call at the same time returns at once.
-    ///
-    /// # Errors
-    /// When files cannot be read or written; the log stays as it was and the next call tries again.
-    pub fn clean(&self, _now_ms: i64) -> Result<CleanReport, LogError> {
-        Ok(CleanReport::default())
     }
 
     fn store_extent(&self, extent: &StoredExtent) -> Result<(), LogError> {

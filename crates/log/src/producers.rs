@@ -33,6 +33,8 @@ pub(crate) struct ProducerState {
     pub(crate) epoch: i16,
     pub(crate) coordinator_epoch: i32,
     pub(crate) last_timestamp: i64,
+    /// When it was last heard of by the broker's clock; -1 when its batches were only read back.
+    pub(crate) seen_ms: i64,
     /// First offset of its open transaction.
     pub(crate) open: Option<i64>,
     /// The last offset it wrote, markers included; compaction keeps that batch.
@@ -48,6 +50,7 @@ impl ProducerState {
             epoch: -1,
             coordinator_epoch: -1,
             last_timestamp: -1,
+            seen_ms: -1,
             open: None,
             last_offset: -1,
             batches: [SequencedBatch::default(); REMEMBERED],
@@ -243,10 +246,16 @@ impl Producers {
         self.open.keys().next().copied()
     }
 
-    /// Forgets producers that have been idle since before `since_ms` and have nothing open.
-    pub(crate) fn expire(&mut self, since_ms: i64) -> usize {
+    /// Forgets producers that were last heard of before `since_ms` and have nothing open. Times in
+    /// batches do not count, as they are the producer's and may be years old.
+    pub(crate) fn expire(&mut self, now_ms: i64, since_ms: i64) -> usize {
         let before = self.by_id.len();
-        self.by_id.retain(|_, state| state.open.is_some() || state.last_timestamp >= since_ms);
+        self.by_id.retain(|_, state| {
+            if state.seen_ms < 0 {
+                state.seen_ms = now_ms;
+            }
+            state.open.is_some() || state.seen_ms >= since_ms
+        });
         before - self.by_id.len()
     }
 

@@ -1,5 +1,7 @@
 //! Building and reading record batches, independently of the log's own code.
 
+use std::io::{Read, Write};
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// A batch to be encoded; uncompressed unless `codec` says otherwise.
@@ -113,6 +115,7 @@ impl Batch {
             put_varint(&mut records, body.len() as i64);
             records.extend_from_slice(&body);
         }
+        let records = compress(self.attributes & 7, records);
         let count = i32::try_from(self.records.len()).unwrap();
         let latest = self.records.iter().map(|record| record.timestamp).max().unwrap_or(-1);
         let mut out = BytesMut::new();
@@ -225,9 +228,47 @@ pub(crate) fn decode(mut bytes: &[u8]) -> Vec<ReadBatch> {
     batches
 }
 
+fn compress(codec: i16, plain: Vec<u8>) -> Vec<u8> {
+    match codec {
+        0 => plain,
+        1 => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+            encoder.write_all(&plain).unwrap();
+            encoder.finish().unwrap()
+        }
+        // One raw block, as librdkafka writes it.
+        2 => snap::raw::Encoder::new().compress_vec(&plain).unwrap(),
+        3 => {
+            let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+            encoder.write_all(&plain).unwrap();
+            encoder.finish().unwrap()
+        }
+        4 => zstd::encode_all(&plain[..], 0).unwrap(),
+        _ => plain,
+    }
+}
+
 fn decompress(codec: i16, bytes: &[u8]) -> Vec<u8> {
-    assert_eq!(codec, 0, "codec");
-    bytes.to_vec()
+    let mut plain = Vec::new();
+    match codec {
+        0 => plain.extend_from_slice(bytes),
+        1 => drop(flate2::read::GzDecoder::new(bytes).read_to_end(&mut plain).unwrap()),
+        2 => match bytes.strip_prefix(b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01") {
+            None => plain = snap::raw::Decoder::new().decompress_vec(bytes).unwrap(),
+            Some(mut blocks) => {
+                while !blocks.is_empty() {
+                    let size = blocks.get_u32() as usize;
+                    let block = snap::raw::Decoder::new().decompress_vec(&blocks[..size]);
+                    plain.extend(block.unwrap());
+                    blocks.advance(size);
+                }
+            }
+        },
+        3 => drop(lz4_flex::frame::FrameDecoder::new(bytes).read_to_end(&mut plain).unwrap()),
+        4 => plain = zstd::decode_all(bytes).unwrap(),
+        _ => panic!("codec {codec}"),
+    }
+    plain
 }
 
 fn varint(bytes: &mut &[u8]) -> i64 {

@@ -2,5 +2,6 @@
 
 mod appending;
 mod batches;
+mod cleaning;
 mod crashes;
 mod world;

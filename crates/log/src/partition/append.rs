@@ -76,7 +76,7 @@ impl Partition {
             Status::Failed => return Err(self.refusal()),
             Status::Closed => return Err(self.closed()),
         }
-        let plan = plan(&state, incoming)?;
+        let plan = plan(&state, incoming, now_ms)?;
         if !plan.batches.is_empty() {
             match self.write(&mut state, &plan, &batches, &config, now_ms) {
                 Ok(()) => self.take_over(&mut state, &plan),
@@ -266,7 +266,7 @@ fn stamp(bytes: Bytes, incoming: &mut [Incoming], now_ms: i64) -> Bytes {
 }
 
 /// Gives every batch its offsets and checks it against its producer's state.
-fn plan(state: &State, incoming: Vec<Incoming>) -> Result<Plan, AppendError> {
+fn plan(state: &State, incoming: Vec<Incoming>, now_ms: i64) -> Result<Plan, AppendError> {
     let mut plan = Plan {
         batches: Vec::with_capacity(incoming.len()),
         producers: Vec::new(),
@@ -282,7 +282,7 @@ fn plan(state: &State, incoming: Vec<Incoming>) -> Result<Plan, AppendError> {
         if batch.header.last_offset() >= i64::MAX - 1 {
             return Err(AppendError::Invalid { reason: BatchFault::Offset });
         }
-        if let Some(first) = plan.check_producer(state, &batch)? {
+        if let Some(first) = plan.check_producer(state, &batch, now_ms)? {
             plan.duplicate = true;
             plan.first.get_or_insert(first);
             plan.last_offset = first.1;
@@ -304,6 +304,7 @@ impl Plan {
         &mut self,
         state: &State,
         batch: &Incoming,
+        now_ms: i64,
     ) -> Result<Option<(i64, i64)>, AppendError> {
         let id = batch.header.producer_id;
         if !batch.header.has_producer() {
@@ -325,6 +326,7 @@ impl Plan {
             }
             producer.apply(&batch.header);
         }
+        producer.seen_ms = now_ms;
         match staged.and_then(|at| self.producers.get_mut(at)) {
             Some(staged) => *staged = producer,
             None => self.producers.push(producer),

@@ -8,6 +8,7 @@ use super::{Partition, State};
 use crate::aborted::{self, Aborted};
 use crate::batch::{BatchHeader, Marker};
 use crate::checkpoint::{Checkpoint, StoredExtent};
+use crate::compaction::swap::Swap;
 use crate::error::{Attempt, IoFault};
 use crate::fetch::Status;
 use crate::files::FileLayer;
@@ -83,7 +84,7 @@ impl Partition {
             unsynced: scanned.into_iter().filter(|old| Some(old.base) != growing).collect(),
             folder_changed: changed,
             checkpoint_due: changed,
-            checkpointed: next_offset,
+            checkpoint_segment: if changed { 0 } else { growing.unwrap_or(0) },
             since_checkpoint: 0,
             opened_ms: None,
             segments,
@@ -146,11 +147,22 @@ impl Recovery<'_> {
 
     /// Removes what a crash has left half-done; the base offsets of the segments, ascending.
     fn tidy(&self, names: Vec<String>) -> Result<Vec<i64>, IoFault> {
+        let files = &**self.files;
+        for swap in names.iter().filter_map(|name| Swap::parse(name)) {
+            tracing::info!(partition = %self.id, ?swap, "completing a compaction");
+            swap.finish(self.path, files)?;
+        }
+        let names = files.list(self.path).at("list", self.path)?;
         let mut bases = Vec::new();
-        for name in names {
-            if name.ends_with(".tmp") {
-                let path = self.path.join(&name);
-                self.files.remove_file(&path).at("remove", &path)?;
+        for name in &names {
+            let half_done =
+                [".tmp", ".cleaned", ".swap-aborted"].iter().any(|end| name.ends_with(end));
+            let index =
+                [".index", ".timeindex", ".aborted"].iter().find_map(|end| name.strip_suffix(end));
+            let orphan = index.is_some_and(|stem| !names.contains(&format!("{stem}.log")));
+            if half_done || orphan {
+                let path = self.path.join(name);
+                files.remove_file(&path).at("remove", &path)?;
             }
             let base = name.strip_suffix(".log").filter(|stem| stem.len() == 20);
             bases.extend(base.and_then(|stem| stem.parse::<i64>().ok()).filter(|base| *base >= 0));

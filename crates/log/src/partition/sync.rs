@@ -8,6 +8,7 @@ use crate::aborted;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Attempt, IoFault};
 use crate::fetch::Status;
+use crate::folder::lock;
 use crate::options::FlushPolicy;
 use crate::segment::Segment;
 use crate::small_file;
@@ -38,6 +39,7 @@ impl Partition {
     }
 
     pub(super) fn try_sync(&self) -> Result<(), IoFault> {
+        let _syncing = lock(&self.syncing);
         let Some(round) = self.begin_round() else { return Ok(()) };
         if let Some(growing) = &round.growing {
             growing.file.sync().at("sync segment", &growing.path())?;
@@ -96,8 +98,8 @@ impl Partition {
     fn end_round(&self, round: Round, stored: bool) {
         let mut state = self.state();
         if stored {
-            if round.checkpoint.is_some() {
-                state.checkpointed = round.upto;
+            if let (Some(_), Some(growing)) = (&round.checkpoint, &round.growing) {
+                state.checkpoint_segment = growing.base;
             }
             return;
         }
@@ -106,7 +108,7 @@ impl Partition {
     }
 
     /// `false` when there was no room for the index.
-    fn sync_indexes(&self, segment: &Segment) -> Result<bool, IoFault> {
+    pub(super) fn sync_indexes(&self, segment: &Segment) -> Result<bool, IoFault> {
         let mut extent = segment.extent();
         if let Err(error) = extent.indexes.flush() {
             tracing::warn!(partition = %self.id, %error, "could not write index, will try again");
