@@ -8,7 +8,7 @@ mod plan;
 mod prepare;
 
 pub(crate) use check::Comparison;
-pub(crate) use plan::Setting;
+pub(crate) use plan::{Registered, Setting};
 pub(crate) use prepare::{Candidate, Prepared, Unusable};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

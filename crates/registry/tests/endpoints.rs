@@ -182,6 +182,8 @@ async fn a_read_only_subject_or_registry_refuses_every_write() {
     registry.refused("DELETE", "/subjects/other/versions/1", None, 42205).await;
     registry.refused("PUT", "/config/other", Some(json!({"compatibility": "NONE"})), 42205).await;
     assert_eq!(registry.register("free", &first()).await, 1);
+    // A serializer that registers what is there already is not writing.
+    assert_eq!(registry.register("other", &first()).await, 1);
     registry.ok("PUT", "/mode/other", Some(json!({"mode": "READWRITE"}))).await;
     registry.ok("PUT", "/mode", Some(json!({"mode": "READONLY_OVERRIDE"}))).await;
     registry.refused("POST", "/subjects/other/versions", body(), 42205).await;

@@ -148,14 +148,9 @@ fn tower(levels: usize, times: usize, leaf: &str) -> String {
             inner.join(",")
         ));
     }
-    fields.reverse();
-    // The definitions must come first, so the deepest mention is the last field.
-    fields.reverse();
     let top = format!(r#"{{"name":"top","type":"L{}"}}"#, levels - 1);
-    format!(
-        r#"{{"type":"record","name":"R","fields":[{top_holder}]}}"#,
-        top_holder = fields.into_iter().chain([top]).collect::<Vec<_>>().join(",")
-    )
+    fields.push(top);
+    format!(r#"{{"type":"record","name":"R","fields":[{}]}}"#, fields.join(","))
 }
 
 #[test]

@@ -32,6 +32,19 @@ impl State {
         Ok(())
     }
 
+    /// The version that `new` is registered as already. Asking writes nothing, so no mode forbids it.
+    pub(crate) fn registered(
+        &self,
+        new: &Prepared,
+        id: Option<SchemaId>,
+        version: Option<Version>,
+    ) -> Option<Registered> {
+        let value = self.lookup(&new.value.subject, new, Deleted::Hidden)?;
+        let meant = id.is_none_or(|id| id == value.id)
+            && version.is_none_or(|version| version == value.version);
+        meant.then_some(Registered { id: value.id, version: value.version })
+    }
+
     /// Registers `new`, or finds it registered already.
     pub(crate) fn register(
         &self,
@@ -39,18 +52,14 @@ impl State {
         id: Option<SchemaId>,
         version: Option<Version>,
     ) -> Plan<Registered> {
+        if let Some(found) = self.registered(new, id, version) {
+            return Ok((Vec::new(), found));
+        }
         let subject = &new.value.subject;
         let scope = Some(subject.clone());
         self.writable(&scope)?;
         if self.mode(&scope) == Mode::Import {
             return self.import(new, id, version);
-        }
-        if let Some(value) = self.lookup(subject, new, Deleted::Hidden) {
-            let same = id.is_none_or(|id| id == value.id);
-            if same {
-                let found = Registered { id: value.id, version: value.version };
-                return Ok((Vec::new(), found));
-            }
         }
         if id.is_some() {
             return Err(ApiError::NotInImportMode { subject: subject.clone() });

@@ -6,7 +6,7 @@ use crate::api::ApiError;
 use crate::api::request::{Call, Query};
 use crate::ids::Subject;
 use crate::record::SchemaValue;
-use crate::state::{Comparison, Deleted, State, VersionSpec};
+use crate::state::{Comparison, Deleted, Registered, State, VersionSpec};
 use crate::store::Store;
 
 use super::{deleted, has_prefix, version_json};
@@ -73,11 +73,21 @@ pub(super) async fn register(
 ) -> Result<Value, ApiError> {
     let candidate = call.candidate()?;
     let normalize = call.query.flag("normalize");
+    let (id, version) = (candidate.id, candidate.version);
+    let answer = |found: Registered| json!({"id": found.id.0, "version": found.version.0});
+    // Every serializer registers at its start: what is known needs neither the lock nor the log.
+    let known = store.read(|state| {
+        let prepared = state.prepare(subject, &candidate, normalize)?;
+        Ok::<_, ApiError>(state.registered(&prepared, id, version))
+    })?;
+    if let Some(found) = known {
+        return Ok(answer(found));
+    }
     let mut written = false;
     let registered = store
         .write(|state| {
             let prepared = state.prepare(subject, &candidate, normalize)?;
-            let plan = state.register(&prepared, candidate.id, candidate.version)?;
+            let plan = state.register(&prepared, id, version)?;
             written = !plan.0.is_empty();
             Ok(plan)
         })
@@ -90,7 +100,7 @@ pub(super) async fn register(
     if written {
         store.counts.registered();
     }
-    Ok(json!({"id": registered.id.0, "version": registered.version.0}))
+    Ok(answer(registered))
 }
 
 /// Which version of the subject the schema in the body is.
