@@ -62,11 +62,20 @@ pub(crate) fn compile(
             let diagnostics = diagnostics.into_iter().filter(|found| found.is_problem());
             // The compiler stumbles over an absent field too, later and in other words.
             let explained: Vec<Span> = findings.iter().map(|(span, _)| *span).collect();
-            let unexplained: Vec<_> = diagnostics
-                .map(|found| (primary_span(&found.labels), compiler_error(source, &found)))
-                .filter(|(span, _)| !explained.iter().any(|known| contains(*span, *known)))
-                .collect();
-            findings.extend(unexplained);
+            let mut unassigned = Vec::new();
+            for found in diagnostics {
+                let span = primary_span(&found.labels);
+                if explained.iter().any(|known| contains(span, *known)) {
+                    continue;
+                }
+                let to =
+                    if found.code == UNDEFINED_VARIABLE { &mut unassigned } else { &mut findings };
+                to.push((span, compiler_error(source, &found)));
+            }
+            // A variable whose assignment is wrong is undefined afterwards: that says nothing new.
+            if findings.is_empty() {
+                findings = unassigned;
+            }
         }
     }
     findings.sort_by_key(|(span, _)| span.start());
@@ -104,6 +113,9 @@ fn compiler_error(source: Source<'_>, found: &Diagnostic) -> LoadError {
 
 /// VRL's number for a call of a function that it was not given.
 const UNDEFINED_FUNCTION: usize = 105;
+
+/// VRL's number for a variable that was never assigned.
+const UNDEFINED_VARIABLE: usize = 701;
 
 fn undefined_function<'a>(source: Source<'a>, found: &Diagnostic, span: Span) -> Option<&'a str> {
     let named = source.text.get(span.start()..span.end())?;

@@ -31,6 +31,9 @@ pub enum FixtureError {
         #[source]
         source: JsonError,
     },
+    /// The pack's mappings.
+    #[error(transparent)]
+    Load(#[from] crate::LoadErrors),
     /// The pack's schema cannot be put into an envelope.
     #[error("TL2042: the document's schema cannot be used")]
     Envelope(#[from] EnvelopeError),
@@ -46,14 +49,32 @@ pub enum FixtureError {
 pub struct Fixtures {
     normalizer: Normalizer,
     system: SystemName,
-    documents: Vec<(EntityName, Schema)>,
+    documents: Vec<RawDocument>,
+}
+
+/// What is known about the documents of one raw entity.
+struct RawDocument {
+    entity: EntityName,
+    topic: TopicName,
+    document: Schema,
+    envelope: Arc<Schema>,
 }
 
 impl Fixtures {
     /// Loads the pack.
-    pub fn load(spec: Spec) -> Result<Self, crate::LoadErrors> {
-        let entity = |raw: &crate::PackEntity| (raw.name.clone(), raw.document.clone());
-        let documents = spec.pack.entities.iter().map(entity).collect();
+    pub fn load(spec: Spec) -> Result<Self, FixtureError> {
+        let document = |raw: &crate::PackEntity| {
+            let topic = TopicName::cdc(&spec.system, &raw.name);
+            let envelope = EnvelopeSchema::for_topic(&topic, &raw.document)?;
+            Ok(RawDocument {
+                entity: raw.name.clone(),
+                topic,
+                document: raw.document.clone(),
+                envelope: Arc::new(envelope.schema().clone()),
+            })
+        };
+        let documents: Result<_, EnvelopeError> = spec.pack.entities.iter().map(document).collect();
+        let documents = documents?;
         let system = spec.system.clone();
         Ok(Self { normalizer: Normalizer::load(spec)?, system, documents })
     }
@@ -66,27 +87,24 @@ impl Fixtures {
         before: Option<&Value>,
         after: Option<&Value>,
     ) -> Result<Vec<Value>, FixtureError> {
-        let found = self.documents.iter().find(|(name, _)| name == entity);
-        let (_, document) = found.ok_or_else(|| FixtureError::Entity { entity: entity.clone() })?;
+        let raw = self.documents.iter().find(|raw| raw.entity == *entity);
+        let raw = raw.ok_or_else(|| FixtureError::Entity { entity: entity.clone() })?;
         let datum = |json: Option<&Value>| {
             let Some(json) = json else { return Ok(None) };
             let mut bytes = Vec::new();
-            json_to_datum(document.root(), json, &mut bytes)
+            json_to_datum(raw.document.root(), json, &mut bytes)
                 .map_err(|source| FixtureError::Document { entity: entity.clone(), source })?;
             Ok::<_, FixtureError>(Some(bytes))
         };
         let (before, after) = (datum(before)?, datum(after)?);
-        let topic = TopicName::cdc(&self.system, entity);
-        let envelope = EnvelopeSchema::for_topic(&topic, document)?;
         let bytes = self.event(entity, before.as_deref(), after.as_deref());
-        let schema = Arc::new(envelope.schema().clone());
         let record = Record {
-            topic: &topic,
+            topic: &raw.topic,
             partition: PartitionId(0),
             offset: Offset(0),
             timestamp: Micros(0),
             key: None,
-            value: Some(Datum { schema: &schema, bytes: &bytes }),
+            value: Some(Datum { schema: &raw.envelope, bytes: &bytes }),
             headers: &[],
         };
         let mut outputs = Outputs::default();

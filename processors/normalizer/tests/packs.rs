@@ -25,6 +25,12 @@ const SUNRISE: Entities = &[
     ("channel", &["location"]),
 ];
 
+const RETAIL: Entities = &[("invoice", &["order", "adjustment"])];
+
+pub(crate) fn retail() -> Spec {
+    spec("retail-export", RETAIL, json!({ "currency": "GBP", "tax_included": false }))
+}
+
 pub(crate) fn spec(pack: &str, entities: Entities, settings: Value) -> Spec {
     let name = |name: &str| EntityName::new(name).unwrap();
     let folder = folder(pack);
@@ -40,7 +46,7 @@ pub(crate) fn spec(pack: &str, entities: Entities, settings: Value) -> Spec {
         pack: Pack { name: pack.to_owned(), entities: entities.iter().map(entity).collect() },
         system: SystemName::new("shop").unwrap(),
         settings,
-        owned: ["order", "inventory", "customer", "location"].map(name).into(),
+        owned: ["order", "inventory", "customer", "location", "adjustment"].map(name).into(),
     }
 }
 
@@ -84,4 +90,9 @@ fn check_fixtures(spec: Spec, pack: &str) {
 #[test]
 fn every_fixture_of_sunrise_gives_what_it_says() {
     check_fixtures(sunrise(), "sunrise");
+}
+
+#[test]
+fn every_fixture_of_the_retail_export_gives_what_it_says() {
+    check_fixtures(retail(), "retail-export");
 }

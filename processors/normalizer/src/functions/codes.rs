@@ -10,7 +10,11 @@ pub(super) const FUNCTIONS: &[Exact] = &[
         identifier: "filled",
         usage: "The text without the white space around it, or null when nothing is left or the \
                 text is null: filled(text).",
-        parameters: &[Parameter::required("text", kind::BYTES | kind::NULL, "The text.")],
+        parameters: &[Parameter::required(
+            "text",
+            kind::BYTES | kind::NULL | kind::UNDEFINED,
+            "The text.",
+        )],
         return_kind: kind::BYTES | kind::NULL,
         returns: || Kind::bytes().or_null(),
         fallible: false,
