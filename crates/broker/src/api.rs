@@ -255,3 +255,6 @@ pub(crate) enum Fatal {
     #[error("the broker is shutting down")]
     ShuttingDown,
 }
+
+#[cfg(test)]
+mod tests;

@@ -346,7 +346,7 @@ impl Catalogue {
         if usize::try_from(count).is_ok_and(|count| count <= current) {
             return Err(CatalogueError::NotMore { current });
         }
-        if count > MAX_PARTITIONS || count < 1 {
+        if !(1..=MAX_PARTITIONS).contains(&count) {
             return Err(CatalogueError::Partitions);
         }
         Ok(())

@@ -17,8 +17,6 @@ pub(crate) enum Malformed {
     Truncated,
     #[error("a length is negative or does not fit")]
     BadLength,
-    #[error("bytes are left over after the last field")]
-    TrailingBytes,
     #[error("more array elements than a request may hold")]
     TooManyElements,
 }

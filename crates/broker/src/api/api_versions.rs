@@ -34,7 +34,7 @@ impl Api for ApiVersions {
     }
 }
 
-fn served() -> Vec<ApiVersion> {
+pub(super) fn served() -> Vec<ApiVersion> {
     let version = |route: &super::Route| {
         ApiVersion::default()
             .with_api_key(route.key as i16)

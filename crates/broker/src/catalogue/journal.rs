@@ -51,7 +51,7 @@ impl Entry {
         let key = |kind: u8, name: &str| Bytes::from([&[kind], name.as_bytes()].concat());
         let mut value = Writer::versioned(VERSION);
         match self {
-            Entry::Topic(name, None) => return (key(TOPIC, name), None),
+            Entry::Topic(name, None) => (key(TOPIC, name), None),
             Entry::Topic(name, Some(topic)) => {
                 value.raw(topic.id.as_bytes());
                 value.i32(topic.partitions);
