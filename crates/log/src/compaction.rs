@@ -47,6 +47,15 @@ pub(crate) struct Pass {
     pub(crate) records_removed: u64,
 }
 
+/// What compaction needs of the producers.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// The last offset of each producer whose state is kept.
+    pub(crate) last_offsets: HashMap<i64, i64>,
+    /// All of the partition, by marker offset.
+    pub(crate) aborted: Vec<Aborted>,
+}
+
 /// When removable records were first seen.
 #[derive(Debug)]
 pub(crate) struct Horizons {
@@ -123,21 +132,21 @@ enum Verdict {
 }
 
 impl Pass {
-    /// Reads the closed segments from `from` up to `upto` as far as the map holds.
+    /// Reads the closed segments from `from` up to `upto` as far as the map holds. `known` has the
+    /// last offset of each producer and all aborted transactions: a marker may be in a later
+    /// segment than the data that it aborts.
     pub(crate) fn prepare(
         segments: &[Arc<Segment>],
         from: i64,
         upto: i64,
-        producers: HashMap<i64, i64>,
+        known: Known,
         horizons: Horizons,
         budget: usize,
     ) -> Result<Self, ReadError> {
         let mut aborted: HashMap<i64, Vec<(i64, i64)>> = HashMap::new();
-        for segment in segments {
-            for entry in &segment.extent().aborted {
-                let of_producer = aborted.entry(entry.producer_id).or_default();
-                of_producer.push((entry.first_offset, entry.marker_offset));
-            }
+        for entry in known.aborted {
+            let of_producer = aborted.entry(entry.producer_id).or_default();
+            of_producer.push((entry.first_offset, entry.marker_offset));
         }
         let range = u64::try_from(upto.saturating_sub(from)).unwrap_or(0);
         let mut pass = Self {
@@ -145,7 +154,7 @@ impl Pass {
             map: OffsetMap::new(range, budget),
             upto,
             aborted,
-            producers,
+            producers: known.last_offsets,
             horizons,
             with_data: HashMap::new(),
             records_read: 0,

@@ -186,7 +186,9 @@ impl Segment {
 
     /// A position at or before the batch that holds `offset`, less than an index interval away.
     pub(crate) fn position_before(&self, offset: i64) -> Result<u64, ReadError> {
-        let wanted = u32::try_from(offset.saturating_sub(self.base)).unwrap_or(u32::MAX);
+        // An offset in a gap before this segment is wanted from its beginning on.
+        let relative = offset.saturating_sub(self.base).max(0);
+        let wanted = u32::try_from(relative).unwrap_or(u32::MAX);
         let extent = self.extent();
         let entry = extent
             .indexes

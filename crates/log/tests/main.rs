@@ -3,5 +3,6 @@
 mod appending;
 mod batches;
 mod cleaning;
+mod compaction_crashes;
 mod crashes;
 mod world;

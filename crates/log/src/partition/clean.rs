@@ -3,7 +3,6 @@
 //! Only segments that a checkpoint has passed are touched: recovery reads from the checkpoint on
 //! and expects to find what it describes.
 
-use std::collections::HashMap;
 use std::io::{self, IoSlice};
 use std::sync::{Arc, TryLockError};
 
@@ -12,7 +11,7 @@ use crate::aborted;
 use crate::batch::BatchHeader;
 use crate::checkpoint::{Cleaned, StoredExtent};
 use crate::compaction::swap::Swap;
-use crate::compaction::{Horizons, Pass};
+use crate::compaction::{Horizons, Known, Pass};
 use crate::error::{Attempt, IoFault, LogError};
 use crate::fetch::{CleanReport, Status};
 use crate::files::LogFile;
@@ -115,13 +114,12 @@ impl Partition {
     ) -> Result<(), LogError> {
         loop {
             let extent = lock(&self.extent).clone();
-            let (closed, upto, producers) = {
+            let (closed, upto, known) = {
                 let state = self.state();
                 let closed = compactable(&state, config, now_ms);
-                let last: HashMap<_, _> =
-                    state.producers.iter().map(|known| (known.id, known.last_offset)).collect();
+                let known = known(&state);
                 let end = closed.last().map_or(0, |segment| segment.extent().next_offset);
-                (closed, end.min(state.ends().last_stable_offset), last)
+                (closed, end.min(state.ends().last_stable_offset), known)
             };
             let from = extent.cleaned_upto();
             if !due(&closed, from, upto, &extent.cleaned, config, now_ms)
@@ -132,7 +130,7 @@ impl Partition {
             let horizons = Horizons::new(extent.cleaned, now_ms, config.delete_retention_ms);
             let budget = self.folder.options.compaction_bytes;
             let upto = upto.max(from);
-            let mut pass = Pass::prepare(&closed, from, upto, producers, horizons, budget)?;
+            let mut pass = Pass::prepare(&closed, from, upto, known, horizons, budget)?;
             let concerned = closed.partition_point(|segment| segment.base < pass.upto);
             let mut rest = &closed[..concerned];
             while !rest.is_empty() {
@@ -307,6 +305,14 @@ fn compactable(state: &State, config: &PartitionConfig, now_ms: i64) -> Vec<Arc<
         .take_while(|segment| segment.base < state.checkpoint_segment && old_enough(segment))
         .cloned()
         .collect()
+}
+
+fn known(state: &State) -> Known {
+    let all = state.segments.iter();
+    Known {
+        last_offsets: state.producers.iter().map(|known| (known.id, known.last_offset)).collect(),
+        aborted: all.flat_map(|segment| segment.extent().aborted.clone()).collect(),
+    }
 }
 
 /// Whether enough is new, or something has waited long enough to be removed.
