@@ -1,0 +1,164 @@
+//! The bus: one handle from which everything else is made.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use throughline_avro::{Schema, SchemaId};
+use throughline_event::{Offset, TopicName, TopicPartition};
+
+use crate::BusError;
+use crate::consumer::{Consumer, ConsumerOptions, Isolation};
+use crate::decode::Entry;
+use crate::options::BusOptions;
+use crate::producer::TransactionalProducer;
+use crate::reader::{READ_PATIENCE, Reading, Tail, TailOptions, read_to_end};
+use crate::schemas::{Schemas, SubjectVersion};
+use crate::topics::{PartitionInfo, TopicInfo, TopicSpec, Topics};
+
+#[derive(Debug)]
+struct Inner {
+    options: BusOptions,
+    schemas: Arc<Schemas>,
+    topics: Topics,
+}
+
+/// A Kafka cluster with its schema registry. Cheap to clone; calls block.
+#[derive(Debug, Clone)]
+pub struct Bus(Arc<Inner>);
+
+impl Bus {
+    /// Reaches brokers and registry once, so that a wrong address is told before any work begins.
+    ///
+    /// # Errors
+    /// When an option cannot work, or one of both does not answer within the timeout.
+    pub fn connect(options: BusOptions) -> Result<Self, BusError> {
+        options.validate()?;
+        let schemas = Arc::new(Schemas::new(&options)?);
+        let topics = Topics::new(&options)?;
+        topics.all()?;
+        schemas.probe()?;
+        Ok(Self(Arc::new(Inner { options, schemas, topics })))
+    }
+
+    /// How it was reached.
+    pub fn options(&self) -> &BusOptions {
+        &self.0.options
+    }
+
+    /// Creates a topic when it is missing, and checks it when it is there.
+    ///
+    /// # Errors
+    /// When it exists with another cleanup policy, or with another number of partitions than
+    /// exactly the wanted one.
+    pub fn ensure_topic(&self, spec: &TopicSpec) -> Result<TopicInfo, BusError> {
+        self.0.topics.ensure(spec)
+    }
+
+    /// All topics by name, the brokers' own (`__consumer_offsets`) included.
+    pub fn topics(&self) -> Result<Vec<TopicInfo>, BusError> {
+        self.0.topics.all()
+    }
+
+    /// How many partitions a topic has.
+    pub fn topic(&self, topic: &TopicName) -> Result<TopicInfo, BusError> {
+        self.0.topics.info(topic)
+    }
+
+    /// The offsets of each partition of a topic.
+    pub fn describe(&self, topic: &TopicName) -> Result<Vec<PartitionInfo>, BusError> {
+        self.0.topics.describe(topic)
+    }
+
+    /// Registers a schema, or finds the id it has; remembered, so a second call costs nothing.
+    ///
+    /// # Errors
+    /// [`BusError::Incompatible`] when the subject's rule refuses it.
+    pub fn register(&self, subject: &str, schema: &Schema) -> Result<SchemaId, BusError> {
+        self.0.schemas.register(subject, schema)
+    }
+
+    /// The schema of an id, from the cache after the first time.
+    pub fn schema(&self, id: SchemaId) -> Result<Arc<Schema>, BusError> {
+        self.0.schemas.get(id)
+    }
+
+    /// All subjects of the registry by name.
+    pub fn subjects(&self) -> Result<Vec<String>, BusError> {
+        self.0.schemas.subjects()
+    }
+
+    /// The versions of a subject.
+    pub fn versions(&self, subject: &str) -> Result<Vec<u32>, BusError> {
+        self.0.schemas.versions(subject)
+    }
+
+    /// One version of a subject, the newest when none is named.
+    pub fn version(&self, subject: &str, version: Option<u32>) -> Result<SubjectVersion, BusError> {
+        self.0.schemas.version(subject, version)
+    }
+
+    /// Whether a subject would take a schema.
+    pub fn compatible(&self, subject: &str, schema: &Schema) -> Result<bool, BusError> {
+        self.0.schemas.compatible(subject, schema)
+    }
+
+    /// A producer for transactions. Older ones of this name are fenced, and what they left open is
+    /// aborted before this returns: read positions and offsets only afterwards.
+    pub fn producer(&self, transactional_id: &str) -> Result<TransactionalProducer, BusError> {
+        TransactionalProducer::new(&self.0.options, transactional_id)
+    }
+
+    /// A member of a consumer group.
+    pub fn consumer(&self, options: ConsumerOptions) -> Result<Consumer, BusError> {
+        Consumer::new(&self.0.options, Arc::clone(&self.0.schemas), options)
+    }
+
+    /// Reads a partition from an offset to the end it has now, and returns the offset to go on at.
+    /// Records that come meanwhile may be read too. `take` may break off.
+    ///
+    /// Memory is bounded. Compacted gaps and markers of transactions are passed over. An offset
+    /// before the first record begins there.
+    ///
+    /// # Errors
+    /// [`BusError::BeyondEnd`] when the partition is shorter than `from`;
+    /// [`BusError::OpenTransaction`] when the end belongs to a transaction that does not end.
+    pub fn read_to_end(
+        &self,
+        partition: &TopicPartition,
+        from: Offset,
+        isolation: Isolation,
+        take: impl FnMut(Entry<'_>) -> ControlFlow<()>,
+    ) -> Result<Offset, BusError> {
+        self.read_to_end_within(READ_PATIENCE, partition, from, isolation, take)
+    }
+
+    /// [`Bus::read_to_end`] with another limit for the time in which nothing comes.
+    pub fn read_to_end_within(
+        &self,
+        patience: Duration,
+        partition: &TopicPartition,
+        from: Offset,
+        isolation: Isolation,
+        take: impl FnMut(Entry<'_>) -> ControlFlow<()>,
+    ) -> Result<Offset, BusError> {
+        let Inner { options, schemas, topics } = &*self.0;
+        let reading = Reading { partition, from, isolation, patience };
+        read_to_end(options, schemas, topics, &reading, take)
+    }
+
+    /// Reads a topic without a group, for people who look.
+    pub fn tail(&self, options: &TailOptions) -> Result<Tail, BusError> {
+        let schemas = Arc::clone(&self.0.schemas);
+        Tail::new(&self.0.options, schemas, &self.0.topics, options)
+    }
+
+    /// The offsets that a group has committed for these topics, without joining it.
+    pub fn committed(
+        &self,
+        group: &str,
+        topics: &[TopicName],
+    ) -> Result<Vec<(TopicPartition, Option<Offset>)>, BusError> {
+        crate::reader::committed(&self.0.options, &self.0.topics, group, topics)
+    }
+}

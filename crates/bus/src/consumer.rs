@@ -1,0 +1,582 @@
+//! Consumers: members of a group that fill batches on the caller's thread.
+
+mod context;
+mod lag;
+mod pump;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{CommitMode, Consumer as _, ConsumerGroupMetadata};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::OwnedMessage;
+use rdkafka::topic_partition_list::TopicPartitionListElem;
+use throughline_event::{Offset, PartitionId, RecordBatch, TopicName, TopicPartition};
+
+use crate::BusError;
+use crate::decode::{Decoder, Entry, Undecodable, topic_name};
+use crate::error::{Recovery, is_fenced, is_transient, reason};
+use crate::options::BusOptions;
+use crate::schemas::Schemas;
+use crate::signal::{Waited, Waker};
+use context::{Change, carry_out};
+pub use lag::PartitionLag;
+pub(crate) use pump::{Next, Pump, config};
+
+/// A member that says nothing for so long is taken to be dead, and its partitions go to others.
+/// The client's own thread says it is alive, so a slow worker is not a dead one.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A member that does not poll for so long gives its partitions up. A worker whose target is away
+/// for longer pauses its partitions and polls on.
+const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
+
+/// How long calls to the coordinator may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Which records are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// Only those of committed transactions, and those outside of any.
+    #[default]
+    ReadCommitted,
+    /// All, those of open and aborted transactions too.
+    ReadUncommitted,
+}
+
+impl Isolation {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ReadCommitted => "read_committed",
+            Self::ReadUncommitted => "read_uncommitted",
+        }
+    }
+}
+
+/// Where a partition without a committed offset begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum From {
+    /// At the first record there is.
+    #[default]
+    Earliest,
+    /// Behind the last one.
+    Latest,
+}
+
+/// How partitions move between the members of a group. All members must use the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Rebalance {
+    /// Only the partitions that move stop (`cooperative-sticky`). For sinks.
+    #[default]
+    Cooperative,
+    /// All partitions stop (`range`). For transactions: the client joins the next generation only
+    /// when the worker has given its partitions back, so the generation cannot change under an open
+    /// transaction, which the broker would refuse to commit. `range` also gives partition n of every
+    /// input to the same member.
+    Eager,
+}
+
+/// How to consume.
+#[derive(Debug, Clone)]
+pub struct ConsumerOptions {
+    /// The consumer group.
+    pub group: String,
+    /// The topics.
+    pub topics: Vec<TopicName>,
+    /// Where a partition without a committed offset begins.
+    pub from: From,
+    /// Which records are read.
+    pub isolation: Isolation,
+    /// How partitions move.
+    pub rebalance: Rebalance,
+    /// A name that is this member's own and stays over restarts: a worker that comes back within
+    /// the session timeout (10 s) gets its partitions at once and no other member notices. Two
+    /// workers with one name fence each other.
+    pub instance: Option<String>,
+}
+
+impl ConsumerOptions {
+    /// The defaults: from the earliest, committed records only, cooperative.
+    pub fn new(group: impl Into<String>, topics: impl IntoIterator<Item = TopicName>) -> Self {
+        Self {
+            group: group.into(),
+            topics: topics.into_iter().collect(),
+            from: From::default(),
+            isolation: Isolation::default(),
+            rebalance: Rebalance::default(),
+            instance: None,
+        }
+    }
+}
+
+/// What a poll found.
+#[derive(Debug)]
+pub enum Polled {
+    /// Nothing before the timeout, or a [`Waker`] was used.
+    Nothing,
+    /// The batch was filled.
+    Records {
+        /// Those that could not be read; they belong between the batch's records by their offsets.
+        undecodable: Vec<Undecodable>,
+        /// The offset to commit per partition when all of them are done.
+        next: Vec<(TopicPartition, Offset)>,
+    },
+    /// These partitions are now this member's. Reading begins with the next poll: at the offsets
+    /// given by [`Consumer::seek`] until then, else at the committed ones.
+    Assigned(Vec<TopicPartition>),
+    /// These partitions go to other members with the next poll; until then their offsets can still
+    /// be committed, unless they were lost.
+    Revoked {
+        /// The partitions.
+        partitions: Vec<TopicPartition>,
+        /// Whether others may have them already: commits are refused.
+        lost: bool,
+    },
+}
+
+/// The group's state as a transaction needs it to commit offsets; see [`Consumer::group`].
+pub struct ConsumerGroup(pub(crate) ConsumerGroupMetadata);
+
+impl std::fmt::Debug for ConsumerGroup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ConsumerGroup")
+    }
+}
+
+/// A member of a consumer group, for one thread.
+///
+/// Records of one partition come in offset order. A rebalance is told between two polls: first what
+/// was read before it, then the change, and only then records of the new assignment.
+pub struct Consumer {
+    pump: Pump,
+    decoder: Decoder,
+    group: String,
+    instance: Option<String>,
+    /// Told to the worker, carried out by the next poll.
+    told: Option<Change>,
+    /// A message whose schema could not be fetched yet.
+    held: Option<OwnedMessage>,
+    paused: Vec<TopicPartition>,
+    assignment: Vec<TopicPartition>,
+}
+
+impl Consumer {
+    pub(crate) fn new(
+        options: &BusOptions,
+        schemas: Arc<Schemas>,
+        wanted: ConsumerOptions,
+    ) -> Result<Self, BusError> {
+        let ConsumerOptions { group, topics, from, isolation, rebalance, instance } = wanted;
+        if group.is_empty() || topics.is_empty() {
+            let problem = format!("group {group:?} with {} topics", topics.len());
+            let fix = "name a group and at least one topic";
+            return Err(BusError::Options { option: "consumer", problem, fix });
+        }
+        let mut config = config(options, &group, isolation);
+        pump::with_statistics(&mut config);
+        config
+            .set("session.timeout.ms", SESSION_TIMEOUT.as_millis().to_string())
+            .set("heartbeat.interval.ms", "2000")
+            .set("max.poll.interval.ms", MAX_POLL_INTERVAL.as_millis().to_string())
+            .set("topic.metadata.refresh.interval.ms", "60000");
+        config.set(
+            "auto.offset.reset",
+            match from {
+                From::Earliest => "earliest",
+                From::Latest => "latest",
+            },
+        );
+        config.set(
+            "partition.assignment.strategy",
+            match rebalance {
+                Rebalance::Cooperative => "cooperative-sticky",
+                Rebalance::Eager => "range",
+            },
+        );
+        if let Some(instance) = &instance {
+            config.set("group.instance.id", instance);
+        }
+        let pump = Pump::new(&config, &group, options)?;
+        let names: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
+        let consumer = Self {
+            pump,
+            decoder: Decoder::new(schemas),
+            group,
+            instance,
+            told: None,
+            held: None,
+            paused: Vec::new(),
+            assignment: Vec::new(),
+        };
+        let subscribed = consumer.pump.consumer.subscribe(&names);
+        subscribed.map_err(|error| consumer.failed("subscribe", &error))?;
+        Ok(consumer)
+    }
+
+    /// Fills the batch, which is cleared first, with what the client has: returns at once with at
+    /// least one record, waits at most `timeout` for it, and stops a little behind `max_bytes`.
+    ///
+    /// A wait costs no processor time and ends with the first record, a rebalance or
+    /// [`Waker::wake`], so a timeout of minutes is fine; only every second is the client looked at.
+    ///
+    /// # Errors
+    /// When the registry does not answer: nothing is lost, the next poll tries again. When the
+    /// group refuses this member; see [`BusError::recovery`].
+    pub fn poll(
+        &mut self,
+        batch: &mut RecordBatch,
+        max_records: usize,
+        max_bytes: usize,
+        timeout: Duration,
+    ) -> Result<Polled, BusError> {
+        batch.clear();
+        self.carry_out_told()?;
+        let deadline = Instant::now() + timeout;
+        let mut filled = Filled::default();
+        self.take_held(batch, &mut filled)?;
+        loop {
+            self.pump.signal.look();
+            while !filled.is_full(batch, max_records, max_bytes) {
+                if let Some(polled) = self.tell_change(&filled) {
+                    return Ok(polled);
+                }
+                match self.pump.next() {
+                    Next::Message(message) => {
+                        if let Err(error) = filled.take(&mut self.decoder, &message, batch) {
+                            self.held = Some(message.detach());
+                            return if filled.is_empty() { Err(error) } else { Ok(filled.into()) };
+                        }
+                    }
+                    Next::Failed(error) => self.check(&error)?,
+                    Next::End(_) => {}
+                    Next::Empty if self.pump.consumer.context().has_change() => {
+                        if !filled.is_empty() {
+                            break;
+                        }
+                    }
+                    Next::Empty => break,
+                }
+            }
+            if !filled.is_empty() {
+                return Ok(filled.into());
+            }
+            if self.pump.signal.wait(deadline) != Waited::Look {
+                return Ok(Polled::Nothing);
+            }
+        }
+    }
+
+    /// Wakes this consumer from other threads.
+    pub fn waker(&self) -> Waker {
+        Waker(Arc::clone(&self.pump.signal))
+    }
+
+    /// Goes on with a partition at this offset: at once, or when it is assigned, if
+    /// [`Polled::Assigned`] was just returned.
+    ///
+    /// # Errors
+    /// When the partition is not this member's any more.
+    pub fn seek(&mut self, partition: &TopicPartition, offset: Offset) -> Result<(), BusError> {
+        let (topic, number) = (partition.topic.as_str(), partition.partition.0);
+        let to = rdkafka::Offset::Offset(offset.0);
+        if let Some(Change::Assign(list)) = &mut self.told
+            && list.find_partition(topic, number).is_some()
+        {
+            let set = list.set_partition_offset(topic, number, to);
+            return set.map_err(|error| self.failed("seek", &error));
+        }
+        if self.held.as_ref().is_some_and(|held| is_of(held, partition)) {
+            self.held = None;
+        }
+        // A partition that was assigned a moment ago refuses until its first fetch is prepared.
+        let deadline = Instant::now() + CALL_TIMEOUT;
+        loop {
+            match self.pump.consumer.seek(topic, number, to, CALL_TIMEOUT) {
+                Ok(()) => return Ok(()),
+                Err(error) if Instant::now() >= deadline => return Err(self.failed("seek", &error)),
+                Err(_) if !self.assignment.contains(partition) => {
+                    let error = KafkaError::Seek(format!("{partition} is not assigned"));
+                    return Err(self.failed("seek", &error));
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+            }
+        }
+    }
+
+    /// Reads no more of these partitions until [`Consumer::resume`]; polling goes on, which keeps
+    /// the member alive.
+    pub fn pause(&mut self, partitions: &[TopicPartition]) -> Result<(), BusError> {
+        let paused = self.pump.consumer.pause(&list(partitions));
+        paused.map_err(|error| self.failed("pause", &error))?;
+        self.paused.extend_from_slice(partitions);
+        Ok(())
+    }
+
+    /// Reads these partitions again.
+    pub fn resume(&mut self, partitions: &[TopicPartition]) -> Result<(), BusError> {
+        let resumed = self.pump.consumer.resume(&list(partitions));
+        resumed.map_err(|error| self.failed("resume", &error))?;
+        self.paused.retain(|paused| !partitions.contains(paused));
+        Ok(())
+    }
+
+    /// Commits the next offsets and returns when the broker has them.
+    ///
+    /// # Errors
+    /// With [`Recovery::Retry`] when the group is being rebalanced or the coordinator is away:
+    /// poll on, and commit again if the partition is still held.
+    pub fn commit(&self, offsets: &[(TopicPartition, Offset)]) -> Result<(), BusError> {
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let committed = self.pump.consumer.commit(&list_with_offsets(offsets), CommitMode::Sync);
+        committed.map_err(|error| self.failed("commit offsets", &error))
+    }
+
+    /// The committed offset of each partition, where there is one.
+    pub fn committed(
+        &self,
+        partitions: &[TopicPartition],
+    ) -> Result<Vec<(TopicPartition, Option<Offset>)>, BusError> {
+        let found = self
+            .pump
+            .consumer
+            .committed_offsets(list(partitions), CALL_TIMEOUT)
+            .map_err(|error| self.failed("read committed offsets", &error))?;
+        Ok(offsets_of(&found))
+    }
+
+    /// The partitions that this member holds.
+    pub fn assignment(&self) -> &[TopicPartition] {
+        &self.assignment
+    }
+
+    /// The group's state for [`crate::TransactionalProducer::send_offsets`]; to be taken after the
+    /// poll whose offsets are sent.
+    pub fn group(&self) -> Result<ConsumerGroup, BusError> {
+        let metadata = self.pump.consumer.group_metadata();
+        let none = || KafkaError::Subscription("the member is in no group".to_owned());
+        metadata.map(ConsumerGroup).ok_or_else(|| self.failed("describe", &none()))
+    }
+
+    /// How far behind it is, measured every five seconds.
+    pub fn lag(&self) -> Vec<PartitionLag> {
+        self.pump.consumer.context().lag()
+    }
+
+    /// Gives the partitions back and leaves the group, so that others take over at once. A member
+    /// with an instance name keeps its partitions reserved instead.
+    pub fn close(self) {
+        drop(self);
+    }
+
+    fn carry_out_told(&mut self) -> Result<(), BusError> {
+        let Some(change) = self.told.take() else { return Ok(()) };
+        let done = carry_out(&self.pump.consumer, &change);
+        let (partitions, assigned) = match &change {
+            Change::Assign(list) => (partitions_of(list), true),
+            Change::Revoke { partitions, .. } => (partitions_of(partitions), false),
+        };
+        self.assignment.retain(|held| !partitions.contains(held));
+        self.paused.retain(|paused| !partitions.contains(paused));
+        if assigned {
+            self.assignment.extend(partitions);
+        } else if let Some(held) = &self.held
+            && partitions.iter().any(|partition| is_of(held, partition))
+        {
+            self.held = None;
+        }
+        done.map_err(|error| self.failed("change the assignment", &error))
+    }
+
+    /// The change that comes next, when everything before it was handed over.
+    fn tell_change(&mut self, filled: &Filled) -> Option<Polled> {
+        if !filled.is_empty() {
+            return None;
+        }
+        let change = self.pump.consumer.context().next_change()?;
+        let polled = match &change {
+            Change::Assign(list) => Polled::Assigned(partitions_of(list)),
+            Change::Revoke { partitions, lost } => {
+                Polled::Revoked { partitions: partitions_of(partitions), lost: *lost }
+            }
+        };
+        self.told = Some(change);
+        Some(polled)
+    }
+
+    fn take_held(&mut self, batch: &mut RecordBatch, filled: &mut Filled) -> Result<(), BusError> {
+        let Some(held) = self.held.take() else { return Ok(()) };
+        let paused = self.paused.iter().any(|partition| is_of(&held, partition));
+        let taken = if paused { None } else { Some(filled.take(&mut self.decoder, &held, batch)) };
+        match taken {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => {
+                self.held = Some(held);
+                Err(error)
+            }
+            None => {
+                self.held = Some(held);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether an error of the client is one that the worker must know of.
+    fn check(&self, error: &KafkaError) -> Result<(), BusError> {
+        let code = error.rdkafka_error_code();
+        let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
+        match code {
+            // The client connects again by itself, and joins again after a long silence.
+            Some(code)
+                if !fatal && (is_transient(code) || code == RDKafkaErrorCode::PollExceeded) =>
+            {
+                Ok(())
+            }
+            _ => Err(self.failed("read", error)),
+        }
+    }
+
+    fn failed(&self, action: &'static str, error: &KafkaError) -> BusError {
+        use RDKafkaErrorCode as Code;
+        let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        if is_fenced(code) {
+            let name = self.instance.clone().unwrap_or_else(|| self.group.clone());
+            return BusError::Fenced { name };
+        }
+        let recovery = match code {
+            _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => Recovery::Restart,
+            Code::Fatal => Recovery::Restart,
+            Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::InvalidGroupId
+            | Code::InconsistentGroupProtocol => Recovery::Stop,
+            _ => Recovery::Retry,
+        };
+        let told = self.pump.consumer.context().log().last_error();
+        let reason = match (error, told) {
+            (KafkaError::MessageConsumption(_), Some(told)) => told,
+            _ => reason(error),
+        };
+        BusError::Consumer { action, group: self.group.clone(), reason, recovery }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        self.pump.consumer.context().close();
+        // The client waits for the answer to what it asked last.
+        let asked = self.told.take().into_iter();
+        let context = Arc::clone(self.pump.consumer.context());
+        for change in asked.chain(std::iter::from_fn(|| context.next_change())) {
+            if let Err(error) = carry_out(&self.pump.consumer, &change) {
+                tracing::warn!(group = self.group, error = %error, "could not finish a rebalance");
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consumer").field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
+/// What a poll has gathered beside the batch.
+#[derive(Debug, Default)]
+struct Filled {
+    undecodable: Vec<Undecodable>,
+    undecodable_bytes: usize,
+    next: Vec<(TopicPartition, Offset)>,
+}
+
+impl Filled {
+    fn is_empty(&self) -> bool {
+        self.next.is_empty()
+    }
+
+    fn is_full(&self, batch: &RecordBatch, max_records: usize, max_bytes: usize) -> bool {
+        batch.len() + self.undecodable.len() >= max_records.max(1)
+            || batch.size() + self.undecodable_bytes >= max_bytes.max(1)
+    }
+
+    fn take(
+        &mut self,
+        decoder: &mut Decoder,
+        message: &impl rdkafka::Message,
+        batch: &mut RecordBatch,
+    ) -> Result<(), BusError> {
+        decoder.decode(message, |entry| match entry {
+            Entry::Record(record) => batch.push(record),
+            Entry::Undecodable(bad) => {
+                let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+                self.undecodable_bytes += length(&bad.key) + length(&bad.value);
+                self.undecodable.push(bad);
+            }
+        })?;
+        let next = Offset(message.offset()).next();
+        // Records of one partition come in runs: the last one is nearly always it.
+        match self.next.iter_mut().rev().find(|(partition, _)| is_of(message, partition)) {
+            Some((_, offset)) => *offset = next,
+            None => {
+                let topic = topic_name(message.topic());
+                let partition = PartitionId(message.partition());
+                self.next.push((TopicPartition { topic, partition }, next));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl std::convert::From<Filled> for Polled {
+    fn from(filled: Filled) -> Self {
+        Self::Records { undecodable: filled.undecodable, next: filled.next }
+    }
+}
+
+fn is_of(message: &impl rdkafka::Message, partition: &TopicPartition) -> bool {
+    message.partition() == partition.partition.0 && message.topic() == partition.topic.as_str()
+}
+
+pub(crate) fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        list.add_partition(partition.topic.as_str(), partition.partition.0);
+    }
+    list
+}
+
+pub(crate) fn list_with_offsets(offsets: &[(TopicPartition, Offset)]) -> TopicPartitionList {
+    let mut list = TopicPartitionList::with_capacity(offsets.len());
+    for (partition, offset) in offsets {
+        list.add_partition_offset(
+            partition.topic.as_str(),
+            partition.partition.0,
+            rdkafka::Offset::Offset(offset.0),
+        )
+        .expect("a number is an offset that the client can represent");
+    }
+    list
+}
+
+fn partition_of(element: &TopicPartitionListElem<'_>) -> TopicPartition {
+    TopicPartition {
+        topic: topic_name(element.topic()),
+        partition: PartitionId(element.partition()),
+    }
+}
+
+fn partitions_of(list: &TopicPartitionList) -> Vec<TopicPartition> {
+    list.elements().iter().map(partition_of).collect()
+}
+
+/// Committed offsets from the client's list.
+pub(crate) fn offsets_of(list: &TopicPartitionList) -> Vec<(TopicPartition, Option<Offset>)> {
+    let offset = |element: &TopicPartitionListElem<'_>| match element.offset() {
+        rdkafka::Offset::Offset(offset) => Some(Offset(offset)),
+        _ => None,
+    };
+    list.elements().iter().map(|element| (partition_of(element), offset(element))).collect()
+}

@@ -1,0 +1,145 @@
+//! Delivery reports: how many are outstanding, what failed, and where the records went.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{DeliveryResult, Message as _};
+use rdkafka::producer::ProducerContext;
+use throughline_event::{Offset, PartitionId, TopicPartition};
+
+use crate::client::ClientLog;
+use crate::decode::topic_name;
+
+/// The first record that was not written.
+#[derive(Debug, Clone)]
+pub(super) struct Failure {
+    pub(super) topic: String,
+    pub(super) code: RDKafkaErrorCode,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Records given to the client whose report has not come.
+    outstanding: u64,
+    failure: Option<Failure>,
+    next: Vec<(TopicPartition, Offset)>,
+}
+
+#[derive(Debug)]
+pub(super) struct DeliveryContext {
+    log: ClientLog,
+    state: Mutex<State>,
+    progress: Condvar,
+}
+
+impl DeliveryContext {
+    pub(super) fn new(log: ClientLog) -> Self {
+        Self { log, state: Mutex::default(), progress: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn log(&self) -> &ClientLog {
+        &self.log
+    }
+
+    /// One more record is about to be given to the client.
+    pub(super) fn sending(&self) {
+        self.lock().outstanding += 1;
+    }
+
+    /// The client did not take it.
+    pub(super) fn not_sent(&self) {
+        self.lock().outstanding -= 1;
+    }
+
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.lock().failure.clone()
+    }
+
+    /// Forgets the last transaction.
+    pub(super) fn reset(&self) {
+        let mut state = self.lock();
+        state.failure = None;
+        state.next.clear();
+    }
+
+    /// The offset behind the last record of each partition.
+    pub(super) fn take_next(&self) -> Vec<(TopicPartition, Offset)> {
+        std::mem::take(&mut self.lock().next)
+    }
+
+    /// Waits until at least one report has come, or the time is up. Returns whether one came.
+    pub(super) fn wait_for_progress(&self, deadline: Instant) -> bool {
+        let state = self.lock();
+        let before = state.outstanding;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let unchanged = |state: &mut State| state.outstanding >= before && before > 0;
+        let waited = self.progress.wait_timeout_while(state, left, unchanged);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Waits until every report has come, or the time is up. Returns whether all came.
+    pub(super) fn wait_for_all(&self, deadline: Instant) -> bool {
+        let state = self.lock();
+        let left = deadline.saturating_duration_since(Instant::now());
+        let waited = self.progress.wait_timeout_while(state, left, |state| state.outstanding > 0);
+        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    fn report(&self, topic: &str, partition: i32, result: Result<i64, RDKafkaErrorCode>) {
+        let mut state = self.lock();
+        state.outstanding = state.outstanding.saturating_sub(1);
+        match result {
+            Ok(offset) => {
+                let next = Offset(offset).next();
+                let known = state.next.iter_mut().rev().find(|(known, _)| {
+                    known.partition.0 == partition && known.topic.as_str() == topic
+                });
+                match known {
+                    Some((_, known)) => *known = (*known).max(next),
+                    None => {
+                        let topic = topic_name(topic);
+                        let partition = PartitionId(partition);
+                        state.next.push((TopicPartition { topic, partition }, next));
+                    }
+                }
+            }
+            Err(code) => {
+                // The first one is the cause; what follows was purged because of it.
+                state.failure.get_or_insert_with(|| Failure { topic: topic.to_owned(), code });
+            }
+        }
+        drop(state);
+        self.progress.notify_one();
+    }
+}
+
+impl ClientContext for DeliveryContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
+        self.log.log(level, facility, line);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.log.error(error, reason);
+    }
+}
+
+impl ProducerContext for DeliveryContext {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        match result {
+            Ok(message) => self.report(message.topic(), message.partition(), Ok(message.offset())),
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
+                self.report(message.topic(), message.partition(), Err(code));
+            }
+        }
+    }
+}

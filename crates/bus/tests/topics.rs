@@ -1,0 +1,97 @@
+//! Topics: created, checked, described; and a bus that is not there.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use throughline_bus::*;
+use throughline_event::*;
+
+use crate::support::*;
+
+#[test]
+fn a_topic_is_created_once_and_found_again() {
+    let bus = start();
+    let topic = TopicName::new(unique("bus-test")).unwrap();
+    let mut spec = TopicSpec::new(topic.clone(), Partitions::Exactly(3), Cleanup::Delete);
+    spec.retention = Some(Duration::from_secs(3_600));
+    let expected = TopicInfo { topic: topic.clone(), partitions: 3 };
+    assert_eq!(bus.ensure_topic(&spec).unwrap(), expected);
+    assert_eq!(bus.ensure_topic(&spec).unwrap(), expected);
+    assert!(bus.topics().unwrap().contains(&expected));
+    let described = bus.describe(&topic).unwrap();
+    let empty = |partition| PartitionInfo {
+        partition: PartitionId(partition),
+        start: Offset(0),
+        end: Offset(0),
+    };
+    assert_eq!(described, [empty(0), empty(1), empty(2)]);
+}
+
+#[test]
+fn a_topic_that_is_not_what_it_must_be_is_refused() {
+    let bus = start();
+    let topic = topic(&bus, 2, Cleanup::Delete);
+    let compacted = TopicSpec::new(topic.clone(), Partitions::Exactly(2), Cleanup::Compact);
+    let error = bus.ensure_topic(&compacted).unwrap_err();
+    let BusError::TopicMismatch { setting: "cleanup.policy", wanted, found, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((wanted.as_str(), found.as_str()), ("compact", "delete"));
+    assert_eq!(error.recovery(), Recovery::Stop);
+
+    let one = TopicSpec::new(topic.clone(), Partitions::Exactly(1), Cleanup::Delete);
+    let error = bus.ensure_topic(&one).unwrap_err();
+    assert!(error.to_string().contains("partitions=2, it must be 1"), "{error}");
+    let initially = TopicSpec::new(topic, Partitions::Initially(1), Cleanup::Delete);
+    assert_eq!(bus.ensure_topic(&initially).unwrap().partitions, 2);
+}
+
+#[test]
+fn a_setting_that_the_broker_does_not_know_is_refused_with_the_topic() {
+    let bus = start();
+    let topic = TopicName::new(unique("bus-test")).unwrap();
+    let mut spec = TopicSpec::new(topic.clone(), Partitions::Exactly(1), Cleanup::Delete);
+    spec.configs.push(("retention.ms".to_owned(), "soon".to_owned()));
+    let error = bus.ensure_topic(&spec).unwrap_err();
+    assert!(matches!(error, BusError::TopicRefused { action: "create", .. }), "{error}");
+    assert!(error.to_string().contains(topic.as_str()), "{error}");
+    assert_eq!(error.recovery(), Recovery::Stop);
+}
+
+#[test]
+fn a_topic_that_does_not_exist_is_told_and_not_created() {
+    let bus = start();
+    let topic = TopicName::new(unique("missing")).unwrap();
+    for _ in 0..2 {
+        let error = bus.describe(&topic).unwrap_err();
+        assert!(
+            matches!(&error, BusError::UnknownTopic { topic: t, .. } if *t == topic),
+            "{error}"
+        );
+    }
+    assert!(bus.topics().unwrap().iter().all(|info| info.topic != topic));
+}
+
+#[test]
+fn brokers_that_are_not_there_are_named_with_the_reason() {
+    // A port that was free a moment ago, and one that takes connections and says nothing.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for (address, reason) in
+        [(free, "refused"), (silent.local_addr().unwrap(), "does not answer like a broker")]
+    {
+        let mut options = BusOptions::new(address.to_string(), "http://127.0.0.1:1");
+        options.timeout = Duration::from_millis(300);
+        let error = Bus::connect(options).unwrap_err();
+        assert!(matches!(error, BusError::BrokersUnreachable { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&address.to_string()) && text.contains(reason), "{text}");
+        assert_eq!(error.recovery(), Recovery::Retry);
+    }
+}
+
+#[test]
+fn options_that_cannot_work_are_refused_before_anything_is_reached() {
+    let error = Bus::connect(BusOptions::new("", "http://127.0.0.1:1")).unwrap_err();
+    assert!(matches!(error, BusError::Options { option: "bus.brokers", .. }), "{error}");
+}
