@@ -361,3 +361,6 @@ fn timestamp(ticks: i64, unit: Unit) -> Result<Value, DocumentError> {
     };
     time.map(Value::Timestamp).ok_or(DocumentError::Time)
 }
+
+#[cfg(test)]
+mod tests;

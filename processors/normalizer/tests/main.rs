@@ -4,4 +4,5 @@
 
 mod accounts;
 mod packs;
+mod process;
 mod schemas;
