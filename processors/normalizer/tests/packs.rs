@@ -96,3 +96,45 @@ fn every_fixture_of_sunrise_gives_what_it_says() {
 fn every_fixture_of_the_retail_export_gives_what_it_says() {
     check_fixtures(retail(), "retail-export");
 }
+
+#[test]
+fn passwords_and_dates_of_birth_never_leave_the_producer() {
+    let folder = folder("sunrise");
+    let raw = read(&folder.join("data/customers.json"));
+    assert!(raw.contains("password") && raw.contains("dateOfBirth"), "the export has both");
+    let capture = read(&folder.join("capture.yaml"));
+    assert!(capture.contains("drop: [password, dateOfBirth]"));
+    for part in ["schemas", "mappings", "fixtures/customer"] {
+        for file in std::fs::read_dir(folder.join(part)).unwrap() {
+            let path = file.unwrap().path();
+            // Comments may say that they were dropped.
+            let text = read(&path);
+            let code = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+            for word in ["password", "p@ss", "birth"] {
+                let found = code.clone().any(|line| line.to_lowercase().contains(word));
+                assert!(!found, "{} mentions {word}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_schemas_of_the_packs_have_the_columns_that_are_captured() {
+    for (pack, spec) in [("sunrise", sunrise()), ("retail-export", retail())] {
+        let capture = read(&folder(pack).join("capture.yaml"));
+        for entity in &spec.pack.entities {
+            let document = entity.document.text();
+            let (_, section) = capture.split_once(&format!("\n  {}:\n", entity.name)).unwrap();
+            let columns =
+                section.lines().take_while(|line| line.starts_with("    ") || line.is_empty());
+            for line in columns.filter(|line| line.starts_with("      ")) {
+                let (column, options) = line.trim().split_once(':').unwrap();
+                let field = options
+                    .split_once("field: ")
+                    .map_or(column, |(_, rest)| rest.split([',', '}']).next().unwrap());
+                let named = format!("{{\"name\": \"{field}\"");
+                assert!(document.contains(&named), "{pack} {}: {field}", entity.name);
+            }
+        }
+    }
+}
