@@ -132,7 +132,8 @@ impl LogDir {
         Ok(partition)
     }
 
-    /// Deletes a partition; readers and waiters are woken and see it closed.
+    /// Deletes a partition; readers and waiters are woken and see it closed. Waits for a
+    /// [`Partition::clean`] under way.
     ///
     /// # Errors
     /// [`LogError::Missing`], or what the file system answers.
@@ -142,7 +143,7 @@ impl LogDir {
             let mut partitions = folder.partitions.write().unwrap_or_else(PoisonError::into_inner);
             partitions.remove(id).ok_or_else(|| LogError::Missing { partition: id.clone() })?
         };
-        partition.set_closed();
+        partition.retire();
         let parent = folder.path.join("deleted");
         folder.files.create_dir_all(&parent).at("create", &parent)?;
         let number = self.open.deletions.fetch_add(1, Ordering::Relaxed);
@@ -175,7 +176,7 @@ impl Open {
         for partition in self.folder.all() {
             partition.want_checkpoint();
             partition.sync();
-            partition.set_closed();
+            partition.retire();
         }
         self.folder.partitions.write().unwrap_or_else(PoisonError::into_inner).clear();
         drop(held);

@@ -240,11 +240,18 @@ impl Partition {
         }
     }
 
-    /// The partition is gone or the folder is closing; wakes everybody.
-    pub(crate) fn set_closed(&self) {
-        let mut state = self.state();
-        state.status = Status::Closed;
-        self.publish(&state);
+    /// The partition is gone or the folder is closing: wakes everybody, and returns when nothing
+    /// under way can write to its files any more.
+    pub(crate) fn retire(&self) {
+        {
+            let mut state = self.state();
+            state.status = Status::Closed;
+            self.publish(&state);
+        }
+        // Whoever takes one of these later sees the status first.
+        drop(lock(&self.cleaning));
+        drop(lock(&self.syncing));
+        drop(lock(&self.extent));
     }
 
     pub(crate) fn path(&self) -> &std::path::Path {

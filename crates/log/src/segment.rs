@@ -189,13 +189,22 @@ impl Segment {
         // An offset in a gap before this segment is wanted from its beginning on.
         let relative = offset.saturating_sub(self.base).max(0);
         let wanted = u32::try_from(relative).unwrap_or(u32::MAX);
-        let extent = self.extent();
-        let entry = extent
-            .indexes
-            .offsets
-            .last_where(|entry| entry.relative <= wanted)
-            .at("read index of", &self.path())?;
-        Ok(entry.map_or(0, |entry| u64::from(entry.position)))
+        let entry = {
+            let extent = self.extent();
+            let found = extent.indexes.offsets.last_where(|entry| entry.relative <= wanted);
+            found.at("read index of", &self.path())?
+        };
+        let Some(OffsetEntry { relative, position }) = entry else { return Ok(0) };
+        match self.header_at(u64::from(position)) {
+            Ok(Some(header)) if header.base_offset == self.base + i64::from(relative) => {
+                Ok(u64::from(position))
+            }
+            _ => {
+                // Slow but right; the next open after a crash, or compaction, builds a new index.
+                tracing::warn!(path = %self.path().display(), position, "index entry is wrong");
+                Ok(0)
+            }
+        }
     }
 
     /// Rebuilds both indexes, the size and the latest time from the batch headers up to `size`.

@@ -192,6 +192,28 @@ fn a_missing_or_wrong_index_is_rebuilt() {
     }
 }
 
+#[test]
+fn a_wrong_entry_within_an_index_does_not_hide_records() {
+    let files = FaultyFiles::new(5);
+    let options =
+        LogOptions { index_interval_bytes: 0, manual_sync: true, ..LogOptions::default() };
+    let dir = LogDir::open(Path::new("/data"), options, Arc::new(files.clone())).unwrap();
+    let partition = dir.create(orders(), PartitionConfig::default()).unwrap();
+    for _ in 0..100 {
+        partition.append(Batch::of(&["value"]).encode(), Origin::Client, 0).unwrap();
+    }
+    drop(partition);
+    dir.close();
+    let dir = LogDir::open(Path::new("/data"), LogOptions::default(), Arc::new(files.clone()));
+    let dir = dir.unwrap();
+    let path = Path::new("/data/partitions/orders-0/00000000000000000000.index");
+    // Entry 50 points to the batch of entry 60.
+    files.edit(path, |bytes| bytes.copy_within(60 * 8 + 4..60 * 8 + 8, 50 * 8 + 4));
+    let partition = dir.partition(&orders()).unwrap();
+    let fetched = partition.read(50, limit(1, Isolation::default())).unwrap();
+    assert_eq!(decode(&fetched.records)[0].base_offset, 50);
+}
+
 fn patched(change: impl FnOnce(&mut [u8])) -> Bytes {
     let mut batch = BytesMut::from(&Batch::of(&["a", "b"]).encode()[..]);
     change(&mut batch);
@@ -246,7 +268,8 @@ proptest! {
         flips in prop::collection::vec((any::<prop::sample::Index>(), 1u8..), 1..4),
         tail in prop::collection::vec(any::<u8>(), 0..80).prop_map(Bytes::from),
     ) {
-        let log = log();
+        let dir = faulty(&FaultyFiles::new(0));
+        let partition = dir.create(orders(), PartitionConfig::default()).unwrap();
         let whole = Batch::of(&["a", "b"]).by(1, 0, 0).encode();
         let mut bytes = BytesMut::from(&whole[..]);
         for (at, flip) in flips {
@@ -256,7 +279,7 @@ proptest! {
         // Base offset and leader epoch are the log's own and may be anything.
         let same = bytes[8..12] == whole[8..12] && bytes[16..] == whole[16..];
         bytes.extend_from_slice(&tail);
-        let result = log.partition.append(bytes.freeze(), Origin::Client, 0);
+        let result = partition.append(bytes.freeze(), Origin::Client, 0);
         assert_eq!(result.is_ok(), same && tail.is_empty());
     }
 }
