@@ -29,25 +29,52 @@ pub fn schema(catalog: &dyn Catalog) -> Value {
 
 /// What every worker of a role has, together with the options of one kind.
 fn with_options(worker: &Value, kind: &str, options: Option<Value>) -> Value {
-    let mut options = options.unwrap_or_else(|| json!({"additionalProperties": false}));
-    let mut properties =
-        worker.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-    properties.insert("kind".into(), json!({"const": kind, "description": "The kind."}));
-    let mut required =
-        worker.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
-    if let Some(own) = options.get("properties").and_then(Value::as_object) {
-        properties.extend(own.clone());
-    }
-    if let Some(own) = options.get("required").and_then(Value::as_array) {
-        required.extend(own.iter().cloned());
-    }
+    let mut options = options.map_or_else(|| json!({"additionalProperties": false}), resolved);
+    let list = |schema: &Value, key: &str| {
+        schema.get(key).and_then(Value::as_array).cloned().unwrap_or_default()
+    };
+    let mut all: Map<String, Value> = properties(worker)
+        .chain(properties(&options))
+        .map(|(k, v)| (k.clone(), v.clone()))
+        .collect();
+    all.insert("kind".into(), json!({"const": kind, "description": "The kind."}));
+    let required = [list(worker, "required"), list(&options, "required")].concat();
     if let Some(map) = options.as_object_mut() {
         map.remove("$schema");
         map.insert("type".into(), "object".into());
-        map.insert("properties".into(), Value::Object(properties));
+        map.insert("properties".into(), Value::Object(all));
         map.insert("required".into(), Value::Array(required));
     }
     options
+}
+
+/// The deepest nesting of definitions; options are far flatter, and one that contains itself ends
+/// here, as a value without a shape.
+const DEPTH: usize = 16;
+
+/// A schema with every `$ref` replaced by the definition it names, so that it can be made a part of
+/// another one.
+fn resolved(mut schema: Value) -> Value {
+    let definitions = schema.as_object_mut().and_then(|map| map.remove("$defs"));
+    resolve(&mut schema, &definitions.unwrap_or_default(), 0);
+    schema
+}
+
+fn resolve(schema: &mut Value, definitions: &Value, depth: usize) {
+    if let Value::Array(items) = schema {
+        items.iter_mut().for_each(|item| resolve(item, definitions, depth));
+    }
+    let Value::Object(map) = schema else { return };
+    if let Some(Value::String(reference)) = map.remove("$ref") {
+        let name = reference.trim_start_matches("#/$defs/");
+        let definition = definitions.get(name).and_then(Value::as_object);
+        for (key, value) in definition.filter(|_| depth < DEPTH).into_iter().flatten() {
+            // What is said at the place of use counts before what is said at the definition.
+            map.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        return resolve(schema, definitions, depth + 1);
+    }
+    map.values_mut().for_each(|value| resolve(value, definitions, depth));
 }
 
 /// The page `docs/reference/config.md`.
@@ -89,7 +116,7 @@ fn workers(page: &mut String, role: Role, property: &Value, catalog: &dyn Catalo
     table(page, entry, &format!("{section}.NAME."));
     for kind in catalog.kinds(role) {
         let _ = writeln!(page, "\n### {section}: kind `{kind}`");
-        let options = catalog.options_schema(role, &kind).unwrap_or(Value::Null);
+        let options = catalog.options_schema(role, &kind).map_or(Value::Null, resolved);
         if let Some(description) = options.get("description").and_then(Value::as_str) {
             let _ = writeln!(page, "\n{description}");
         }

@@ -33,6 +33,29 @@ struct SinkOptions {
     #[serde(default = "roll")]
     #[schemars(extend("default" = "64MiB"))]
     roll: ByteSize,
+    /// How the files are laid out.
+    layout: Option<Layout>,
+    /// The format of the files.
+    #[serde(default)]
+    format: Format,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only the schema is used")]
+struct Layout {
+    /// A folder per this.
+    folders: String,
+}
+
+#[derive(Default, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    /// One object per line.
+    #[default]
+    Jsonl,
+    /// Columns.
+    Parquet,
 }
 
 fn roll() -> ByteSize {

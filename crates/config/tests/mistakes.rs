@@ -94,6 +94,18 @@ fn each_mistake_is_found_alone() {
         ("canonical.order,", "canonical.inventory,", "TL0115 7 sinks.lake.topics"),
         ("[canonical.order, canonical.inventory]", "[]", "TL0115 7 sinks.lake.topics"),
         ("folder: ./target", "folder: ./target, roll: 5", "TL0114 7 sinks.lake.roll"),
+        (
+            "folder: ./target",
+            "folder: ./target, layout: {folders: day, foldrs: x}",
+            "TL0110 7 sinks.lake.layout.foldrs",
+        ),
+        (
+            "folder: ./target",
+            "folder: ./target, layout: {folders: 5}",
+            "TL0112 7 sinks.lake.layout.folders",
+        ),
+        ("folder: ./target", "folder: ./target, layout: day", "TL0112 7 sinks.lake.layout"),
+        ("folder: ./target", "folder: ./target, format: paquet", "TL0113 7 sinks.lake.format"),
         ("folder: ./target", "folder: /", "TL3001 7 sinks.lake.folder"),
         (
             "folder: ./exports",

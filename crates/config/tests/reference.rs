@@ -20,6 +20,8 @@ fn the_published_schema_accepts_what_the_program_accepts() {
     assert!(schema.is_valid(&json(GOOD)));
     assert!(schema.is_valid(&json("bus: {embedded: {flush: page_cache}}\n")));
     assert!(schema.is_valid(&json("bus: embedded\n")));
+    let nested = "folder: ./target, layout: {folders: day}, format: parquet";
+    assert!(schema.is_valid(&json(&GOOD.replace("folder: ./target", nested))));
 }
 
 #[test]
@@ -28,6 +30,8 @@ fn the_published_schema_knows_the_options_of_connectors() {
     for (from, to) in [
         ("folder: ./target", "foldr: ./target"),
         ("folder: ./target", "folder: ./target, roll: 5"),
+        ("folder: ./target", "folder: ./target, layout: {foldrs: day}"),
+        ("folder: ./target", "folder: ./target, format: csv"),
         ("kind: files, topics", "kind: ftp, topics"),
         ("pack: test-shop", "pak: test-shop"),
     ] {
@@ -46,6 +50,8 @@ fn the_page_names_every_key_with_its_default() {
         "| `folder` | text | required | The folder that is watched. |",
         "| `roll` | size | `64MiB` |",
         "| `token` | secret |",
+        "| `layout` | map |",
+        "| `format` | `jsonl`, `parquet` | `jsonl` | The format of the files. `jsonl`: One object",
     ] {
         assert!(page.contains(row), "{row}\n{page}");
     }
