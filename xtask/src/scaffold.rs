@@ -1,10 +1,10 @@
 //! The skeleton of a connector.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use anyhow::{Context, Result, bail};
 
-use crate::repo::Repo;
+use crate::{repo::Repo, tools::run};
 
 /// Writes the folder of a new connector.
 pub(crate) fn write(repo: &Repo, role: &str, name: &str) -> Result<()> {
@@ -16,12 +16,16 @@ pub(crate) fn write(repo: &Repo, role: &str, name: &str) -> Result<()> {
     if repo.root.join(&folder).exists() {
         bail!("{folder} exists already");
     }
+    let mut sources = Vec::new();
     for (path, text) in files(role, name) {
         let path = repo.root.join(&folder).join(path);
         fs::create_dir_all(path.parent().context("a file has no folder")?)?;
         fs::write(&path, text).with_context(|| format!("could not write {}", path.display()))?;
         println!("wrote {}", path.display());
+        sources.extend(path.extension().is_some_and(|end| end == "rs").then_some(path));
     }
+    // Where lines break depends on the length of the name.
+    run(Command::new("rustfmt").args(["--edition", "2024"]).args(sources))?;
     println!(
         "next: one line for throughline-{}-{name} in the root Cargo.toml, one in crates/cli/Cargo.toml, \
          one in crates/cli/src/connectors.rs",
