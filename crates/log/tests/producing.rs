@@ -106,6 +106,20 @@ fn readers_of_committed_records_wait_for_the_decision_and_learn_what_was_aborted
 }
 
 #[test]
+fn a_transaction_stays_undecided_until_its_marker_is_durable() {
+    let dir = faulty(&FaultyFiles::new(6));
+    let partition = dir.create(orders(), PartitionConfig::default()).unwrap();
+    let data = Batch::of(&["x"]).by(1, 0, 0).transactional().encode();
+    partition.append(data, Origin::Client, 0).unwrap();
+    dir.sync_now();
+    let marker = Batch::marker(1, 0, true, 0).encode();
+    partition.append(marker, Origin::Coordinator, 0).unwrap();
+    assert_eq!((partition.ends().high_watermark, partition.ends().last_stable_offset), (1, 0));
+    dir.sync_now();
+    assert_eq!((partition.ends().high_watermark, partition.ends().last_stable_offset), (2, 2));
+}
+
+#[test]
 fn clients_cannot_write_markers_and_coordinators_need_no_sequence() {
     let log = log();
     let marker = refused(&log, Batch::marker(1, 0, true, 0).encode());
