@@ -1,0 +1,379 @@
+//! The producer: looks at the folder, reads what is new, and keeps the position.
+
+mod append;
+mod whole;
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use throughline_connector::{
+    CaptureBatch, CaptureError, Captured, CapturedEntity, ConnectError, Producer, ProducerContext,
+};
+use throughline_event::Position;
+
+use crate::error::{self, FOLDER, NOT_A_FILE, OPTION};
+use crate::folder::{Entry, Folder, MARK, mark, marks};
+use crate::job::{Filling, Job, Step, rejection};
+use crate::layout::Layout;
+use crate::options::{FilesOptions, ModeOptions};
+use crate::position::{EntityState, Mark, Progress, Reading, State, Version};
+use crate::settings::{EntitySettings, Settings};
+
+/// Reads the files of one folder.
+#[derive(Debug)]
+pub struct FilesProducer {
+    captured: Vec<CapturedEntity>,
+    watches: Vec<Watch>,
+    state: State,
+    poll: Duration,
+    /// The entity whose turn it is.
+    turn: usize,
+    /// Met while a batch was filled that had to go first.
+    failed: Option<CaptureError>,
+}
+
+/// One entity: its files, and the one that is being read.
+#[derive(Debug)]
+struct Watch {
+    entity: usize,
+    settings: Arc<EntitySettings>,
+    layout: Layout,
+    folder: Arc<Folder>,
+    scratch: PathBuf,
+    /// How long a file must not change to count as complete.
+    settle: Duration,
+    job: Option<Job>,
+    /// By name: what it was when it was last looked at, and since when.
+    seen: HashMap<String, Seen>,
+    /// Append-only files that were read and may be renamed or removed.
+    held: HashMap<String, File>,
+    /// Append-only files that were missing at some look.
+    missed: HashSet<String>,
+    /// Those whose renamed or removed file was read to its end.
+    finished: HashSet<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    file: u64,
+    size: u64,
+    modified: i64,
+    since: Instant,
+    /// All that is complete in it was read.
+    done: bool,
+    /// It ends in an open quotation.
+    quoted: bool,
+}
+
+/// One entity's turn in a batch.
+struct Turn<'t, 'b> {
+    state: &'t mut EntityState,
+    /// The state changed.
+    moved: bool,
+    out: &'t mut Filling<'b>,
+}
+
+/// What there is to do for an entity.
+enum Found {
+    Job(Box<Job>),
+    /// Nothing before this time.
+    Nothing(Duration),
+}
+
+impl Producer for FilesProducer {
+    const KIND: &'static str = "files";
+    type Options = FilesOptions;
+
+    async fn connect(settings: Settings, cx: ProducerContext) -> Result<Self, ConnectError> {
+        let path = cx.base.join(&settings.folder);
+        let folder = Folder::open(&path).map_err(|cause| ConnectError::Unreachable {
+            code: FOLDER,
+            target: path.display().to_string(),
+            fix: "create the folder and let this user read it".to_owned(),
+            cause: Box::new(cause),
+        })?;
+        let folder = Arc::new(folder);
+        let scratch = match settings.scratch {
+            Some(scratch) => cx.base.join(scratch),
+            None => std::env::temp_dir(),
+        };
+        let poll = settings.poll;
+        let mut captured = Vec::new();
+        let mut watches = Vec::new();
+        for (entity, settings) in settings.entities.into_iter().enumerate() {
+            let layout =
+                Layout::new(&cx.system, &settings).map_err(|error| ConnectError::Refused {
+                    code: OPTION,
+                    problem: format!("entity {}: {error}", settings.name),
+                    fix: "correct the columns or the document_schema".to_owned(),
+                })?;
+            captured.push(CapturedEntity {
+                name: settings.name.clone(),
+                key: layout.key.clone(),
+                document: layout.document.clone(),
+                ignore: settings.ignore.clone(),
+                grouped: settings.grouped,
+                partitions: settings.partitions,
+            });
+            watches.push(Watch {
+                entity,
+                settings: Arc::new(settings),
+                layout,
+                folder: Arc::clone(&folder),
+                scratch: scratch.clone(),
+                settle: poll,
+                job: None,
+                seen: HashMap::new(),
+                held: HashMap::new(),
+                missed: HashSet::new(),
+                finished: HashSet::new(),
+            });
+        }
+        Ok(Self { captured, watches, state: State::default(), poll, turn: 0, failed: None })
+    }
+
+    fn entities(&self) -> &[CapturedEntity] {
+        &self.captured
+    }
+
+    fn resume(&mut self, position: Option<Position>) -> Result<(), CaptureError> {
+        self.state = match position {
+            Some(position) => State::from_position(&position)?,
+            None => State::default(),
+        };
+        self.failed = None;
+        for watch in &mut self.watches {
+            watch.job = None;
+            watch.seen.clear();
+            watch.held.clear();
+            watch.missed.clear();
+            watch.finished.clear();
+        }
+        Ok(())
+    }
+
+    async fn capture(
+        &mut self,
+        batch: &mut CaptureBatch,
+        budget: usize,
+    ) -> Result<Captured, CaptureError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let mut idle = self.poll;
+        let mut failed = None;
+        let mut out = Filling { batch, size: 0, budget };
+        let (mut full, mut moved) = (false, false);
+        for _ in 0..self.watches.len() {
+            let watch = &mut self.watches[self.turn];
+            let name = watch.settings.name.as_str();
+            let state = self.state.entities.entry(name.to_owned()).or_default();
+            let mut turn = Turn { state, moved: false, out: &mut out };
+            match watch.read(&mut turn) {
+                Ok(Some(wait)) => idle = idle.min(wait),
+                Ok(None) => full = true,
+                Err(error) => failed = failed.or(Some(error)),
+            }
+            moved |= turn.moved;
+            // The next one begins the next batch, so that a large dump does not hold up the others.
+            self.turn = (self.turn + 1) % self.watches.len();
+            if full {
+                break;
+            }
+        }
+        if moved || !out.batch.items.is_empty() {
+            out.batch.position = Some(self.state.to_position());
+        }
+        match failed {
+            // What was read goes first.
+            Some(error) if out.batch.position.is_some() => {
+                self.failed = Some(error);
+                Ok(Captured::More)
+            }
+            Some(error) => Err(error),
+            None if full => Ok(Captured::More),
+            None => Ok(Captured::Idle(idle)),
+        }
+    }
+
+    fn committed(&mut self, _: &Position) {}
+}
+
+impl Watch {
+    /// Reads until the batch is full (nothing) or there is nothing to read for some time.
+    fn read(&mut self, turn: &mut Turn<'_, '_>) -> Result<Option<Duration>, CaptureError> {
+        while !turn.out.full() {
+            let mut job = match self.job.take() {
+                Some(job) => job,
+                None => match self.find(turn)? {
+                    Found::Job(job) => *job,
+                    Found::Nothing(wait) => return Ok(Some(wait)),
+                },
+            };
+            let step = job.step(turn.out)?;
+            turn.moved = true;
+            self.keep(&job, &step, turn.state)?;
+            if step == Step::Pause {
+                self.job = Some(job);
+                break;
+            }
+        }
+        Ok(None)
+    }
+
+    fn find(&mut self, turn: &mut Turn<'_, '_>) -> Result<Found, CaptureError> {
+        let below = self.settings.pattern.folder.clone();
+        let entries = self
+            .folder
+            .list(&below)
+            .map_err(|cause| error::unreadable_folder(&shown_folder(&below), cause))?;
+        let matching: Vec<Entry> =
+            entries.iter().filter(|e| self.settings.pattern.matches(&e.name)).cloned().collect();
+        self.seen.retain(|name, _| matching.iter().any(|entry| entry.path == *name));
+        let found = match self.settings.mode {
+            ModeOptions::Append => self.find_append(&entries, &matching, turn)?,
+            ModeOptions::Replace | ModeOptions::Deliver => self.find_whole(&matching, turn)?,
+        };
+        if matches!(found, Found::Nothing(_))
+            && !turn.state.caught_up
+            && !turn.state.files.is_empty()
+        {
+            turn.state.caught_up = true;
+            turn.moved = true;
+        }
+        Ok(found)
+    }
+
+    /// Notes how far the file was read.
+    fn keep(
+        &mut self,
+        job: &Job,
+        step: &Step,
+        state: &mut EntityState,
+    ) -> Result<(), CaptureError> {
+        let file = state.files.entry(job.name.clone()).or_default();
+        match step {
+            Step::Complete => {
+                file.applied = Some(job.version.clone());
+                file.keys = job.keys;
+                (file.refused, file.reading) = (None, None);
+            }
+            Step::Changed => file.reading = None,
+            Step::Refused if self.settings.mode != ModeOptions::Append => {
+                file.refused = Some(job.version.clone());
+                file.reading = None;
+            }
+            Step::Refused => {
+                file.refused = Some(job.version.clone());
+                file.reading = Some(reading(job)?);
+            }
+            Step::Pause | Step::Waiting { .. } => file.reading = Some(reading(job)?),
+        }
+        if let Step::Waiting { quoted } = *step {
+            self.waits(job, quoted);
+        }
+        Ok(())
+    }
+
+    /// How long this version has been the last one.
+    fn look(&mut self, entry: &Entry) -> &mut Seen {
+        let fresh = Seen {
+            file: entry.file,
+            size: entry.size,
+            modified: entry.modified,
+            since: Instant::now(),
+            done: false,
+            quoted: false,
+        };
+        let seen = self.seen.entry(entry.path.clone()).or_insert(fresh);
+        if (seen.file, seen.size, seen.modified) != (entry.file, entry.size, entry.modified) {
+            *seen = fresh;
+        }
+        seen
+    }
+
+    /// Notes a version that is refused as a whole and says so; once, because the position knows it.
+    fn refuse(&self, version: Version, refused: RefusedFile<'_>, turn: &mut Turn<'_, '_>) {
+        let RefusedFile { path, line, code, reason } = refused;
+        let file = turn.state.files.entry(path.to_owned()).or_default();
+        if file.refused.as_ref() == Some(&version) {
+            return;
+        }
+        file.refused = Some(version);
+        turn.moved = true;
+        tracing::warn!(code, file = path, entity = %self.settings.name, "file refused");
+        let place = line.map_or(path.to_owned(), |line| format!("{path} line {line}"));
+        turn.out.push(rejection(&self.settings, code, place, reason, Vec::new()), 256);
+    }
+
+    /// Refuses a name that is no file of the folder.
+    fn refuse_name(&self, entry: &Entry, reason: &str, turn: &mut Turn<'_, '_>) {
+        let version = self.version(entry, Mark::default());
+        let reason = format!("{reason}; put the file itself there");
+        let refused = RefusedFile { path: &entry.path, line: None, code: NOT_A_FILE, reason };
+        self.refuse(version, refused, turn);
+    }
+
+    fn version(&self, entry: &Entry, head: Mark) -> Version {
+        Version {
+            file: entry.file,
+            size: entry.size,
+            modified: entry.modified,
+            head,
+            options: self.settings.fingerprint,
+        }
+    }
+
+    /// The version of a file that was opened.
+    fn version_of(&self, entry: &Entry, file: &File) -> Result<Version, CaptureError> {
+        let head = mark(file, 0, entry.size.min(MARK))
+            .map_err(|cause| error::unreadable(&entry.path, cause))?;
+        Ok(self.version(entry, head))
+    }
+
+    fn open(&self, entry: &Entry) -> Result<Option<File>, CaptureError> {
+        self.folder.file(entry).map_err(|cause| error::unreadable(&entry.path, cause))
+    }
+}
+
+/// Forgets files that are gone, as long as others show that the folder itself is there: an
+/// unmounted folder looks like one whose files were all removed.
+fn forget_gone(turn: &mut Turn<'_, '_>, matching: &[Entry]) {
+    if matching.is_empty() {
+        return;
+    }
+    let before = turn.state.files.len();
+    turn.state.files.retain(|name, _| matching.iter().any(|entry| entry.path == *name));
+    turn.moved |= turn.state.files.len() != before;
+}
+
+/// A file that is refused as a whole.
+struct RefusedFile<'f> {
+    path: &'f str,
+    line: Option<u64>,
+    code: &'static str,
+    reason: String,
+}
+
+/// How far a file was read; a dump is read from its begin again after a restart.
+fn reading(job: &Job) -> Result<Reading, CaptureError> {
+    let mut progress = job.given;
+    progress.rejected = progress.rejected.max(job.known_rejections);
+    if !job.resumes() {
+        progress = Progress { rejected: progress.rejected, ..Progress::START };
+    }
+    let mut reading = Reading { version: job.version.clone(), tail: Mark::default(), progress };
+    if job.settings.mode == ModeOptions::Append {
+        let (head, tail) = marks(job.reader.file(), progress.offset)
+            .map_err(|cause| error::unreadable(&job.shown, cause))?;
+        (reading.version.head, reading.tail) = (head, tail);
+    }
+    Ok(reading)
+}
+
+fn shown_folder(below: &str) -> String {
+    if below.is_empty() { "the watched folder".to_owned() } else { below.to_owned() }
+}

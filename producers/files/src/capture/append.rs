@@ -1,0 +1,309 @@
+//! Which append-only file has new rows, and what became of files that were renamed.
+
+use std::fs::File;
+use std::time::Duration;
+
+use throughline_connector::CaptureError;
+
+use super::{Found, RefusedFile, Turn, Watch, forget_gone};
+use crate::convert::Row;
+use crate::error::{self, REWRITTEN, ROTATED, SHRUNK};
+use crate::folder::{Entry, MARK, mark, marks};
+use crate::job::{Job, Purpose, rejection};
+use crate::position::{EntityState, Progress, Reading, Version};
+use crate::rows::{Opened, RowReader};
+
+/// Open files of which a removed one can still be read to its end.
+const MAX_HELD: usize = 64;
+
+/// How long the end of a quotation is waited for while the file does not grow.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// What stands under a name now.
+struct Now<'e> {
+    entry: &'e Entry,
+    file: File,
+    /// It begins with all that was read under this name.
+    continued: bool,
+}
+
+/// What is to be read of a file.
+struct Rest<'r> {
+    shown: &'r str,
+    file: File,
+    version: Version,
+    progress: Progress,
+    give_up: bool,
+}
+
+impl Watch {
+    pub(super) fn find_append(
+        &mut self,
+        entries: &[Entry],
+        matching: &[Entry],
+        turn: &mut Turn<'_, '_>,
+    ) -> Result<Found, CaptureError> {
+        let names: Vec<String> = turn.state.files.keys().cloned().collect();
+        for name in names {
+            if let Some(job) = self.follow(&name, entries, turn)? {
+                return Ok(Found::Job(Box::new(job)));
+            }
+        }
+        for entry in matching {
+            if let Some(reason) = entry.refused {
+                self.refuse_name(entry, reason, turn);
+            } else if let Some(job) = self.grown(entry, entries, turn)? {
+                return Ok(Found::Job(Box::new(job)));
+            }
+        }
+        forget_gone(turn, matching);
+        Ok(Found::Nothing(self.settle))
+    }
+
+    /// Nothing more to read for now.
+    pub(super) fn waits(&mut self, job: &Job, quoted: bool) {
+        if let Some(seen) = self.seen.get_mut(&job.shown) {
+            (seen.done, seen.quoted) = (true, quoted);
+        }
+        if job.name != job.shown || self.missed.contains(&job.name) {
+            self.finished.insert(job.name.clone());
+        }
+        if (self.held.len() < MAX_HELD || self.held.contains_key(&job.name))
+            && let Ok(file) = job.reader.file().try_clone()
+        {
+            self.held.insert(job.name.clone(), file);
+        }
+    }
+
+    /// Looks where a file went that no longer stands under its name: what is left of it is read
+    /// before the file that took its place.
+    fn follow(
+        &mut self,
+        name: &str,
+        entries: &[Entry],
+        turn: &mut Turn<'_, '_>,
+    ) -> Result<Option<Job>, CaptureError> {
+        let Some(reading) = turn.state.files.get(name).and_then(|file| file.reading.clone()) else {
+            return Ok(None);
+        };
+        let listed = entries.iter().find(|entry| entry.path == name && entry.refused.is_none());
+        if listed.is_none() {
+            self.missed.insert(name.to_owned());
+        }
+        let offset = reading.progress.offset;
+        let same = |file: &File, size: u64, name: &str| -> Result<bool, CaptureError> {
+            let found = marks(file, offset).map_err(|cause| error::unreadable(name, cause))?;
+            Ok(size >= offset && found == (reading.version.head, reading.tail))
+        };
+        let mut here = None;
+        if let Some(entry) = listed
+            && let Some(file) = self.open(entry)?
+        {
+            let continued = same(&file, entry.size, name)?;
+            if entry.file == reading.version.file && (continued || !self.missed.contains(name)) {
+                return Ok(None);
+            }
+            here = Some(Now { entry, file, continued });
+        }
+        let continued = here.as_ref().is_some_and(|now| now.continued);
+        let elsewhere = entries.iter().find(|entry| {
+            let other = entry.file == reading.version.file && entry.path != name;
+            other && entry.refused.is_none() && !turn.state.files.contains_key(&entry.path)
+        });
+        let mut old = None;
+        if let Some(entry) = elsewhere
+            && let Some(file) = self.open(entry)?
+            && same(&file, entry.size, name)?
+        {
+            if !continued && self.settings.pattern.matches(&entry.name) {
+                rename(turn.state, name, &entry.path);
+                turn.moved = true;
+                return Ok(None);
+            }
+            old = Some((file, entry.path.clone(), entry.size));
+        } else if let Some(file) = self.held.get(name) {
+            let file = file.try_clone().map_err(|cause| error::unreadable(name, cause))?;
+            let size = file.metadata().map_err(|cause| error::unreadable(name, cause))?.len();
+            if same(&file, size, name)? {
+                old = Some((file, name.to_owned(), size));
+            }
+        }
+        let mut unread = old.is_none();
+        if let Some((file, path, size)) = old
+            && size > offset
+        {
+            if !self.finished.contains(name) {
+                let Reading { mut version, progress, .. } = reading;
+                version.size = size;
+                let rest = Rest { shown: &path, file, version, progress, give_up: false };
+                let job = self.job(name, rest, turn)?;
+                if job.is_none() {
+                    self.finished.insert(name.to_owned());
+                }
+                return Ok(job);
+            }
+            unread = true;
+        }
+        if let Some(now) = here {
+            self.replaced(name, &now, unread, turn)?;
+            turn.moved = true;
+        }
+        Ok(None)
+    }
+
+    /// Another file stands under the name, and all that can be read of the old one was.
+    fn replaced(
+        &mut self,
+        name: &str,
+        now: &Now<'_>,
+        unread: bool,
+        turn: &mut Turn<'_, '_>,
+    ) -> Result<(), CaptureError> {
+        let Some(known) = turn.state.files.get_mut(name) else { return Ok(()) };
+        let Some(reading) = &mut known.reading else { return Ok(()) };
+        if now.continued {
+            // Written anew with the same content, as editors and restores do.
+            reading.version.file = now.entry.file;
+        } else {
+            let head = reading.version.head;
+            let found = mark(&now.file, 0, head.len.into());
+            let found = found.map_err(|cause| error::unreadable(name, cause))?;
+            if reading.progress.offset > MARK && found == head {
+                return Err(rewritten(name));
+            }
+            if unread {
+                let place = format!("{name} line {}", reading.progress.line);
+                let reason = "the file was replaced while nobody looked; lines that were added to \
+                              the old one behind this place were not read: append them to the new \
+                              one if there were any";
+                let input = Vec::new();
+                turn.out
+                    .push(rejection(&self.settings, ROTATED, place, reason.to_owned(), input), 256);
+            }
+            turn.state.files.remove(name);
+        }
+        self.missed.remove(name);
+        self.finished.remove(name);
+        self.held.remove(name);
+        self.seen.remove(name);
+        Ok(())
+    }
+
+    /// A file that stands where it stood, or is new, and may have more rows.
+    fn grown(
+        &mut self,
+        entry: &Entry,
+        entries: &[Entry],
+        turn: &mut Turn<'_, '_>,
+    ) -> Result<Option<Job>, CaptureError> {
+        let seen = self.look(entry);
+        let give_up = seen.done && seen.quoted && seen.since.elapsed() >= STALLED;
+        if seen.done && !give_up {
+            return Ok(None);
+        }
+        let known = turn.state.files.get(&entry.path).cloned().unwrap_or_default();
+        let linked = |other: &Entry| {
+            let read = turn.state.files.get(&other.path).is_some_and(|file| file.reading.is_some());
+            other.file == entry.file && other.path != entry.path && read
+        };
+        let Some(file) = self.open(entry)? else { return Ok(None) };
+        let readable = |cause| error::unreadable(&entry.path, cause);
+        let mut done = known.reading.is_none() && entries.iter().any(linked) || entry.size == 0;
+        if let Some(refused) = &known.refused {
+            let head = mark(&file, 0, refused.head.len.into()).map_err(readable)?;
+            done |= refused.file == entry.file
+                && refused.options == self.settings.fingerprint
+                && refused.head == head;
+        }
+        let mut version = self.version_of(entry, &file)?;
+        let mut progress = Progress::START;
+        if let Some(reading) = known.reading {
+            progress = reading.progress;
+            if entry.size < progress.offset {
+                return Err(shrunk(&entry.path, entry.size, progress.offset));
+            }
+            let found = marks(&file, progress.offset).map_err(readable)?;
+            if found != (reading.version.head, reading.tail) {
+                return Err(rewritten(&entry.path));
+            }
+            done |= entry.size == progress.offset;
+            version.head = reading.version.head;
+        }
+        if done {
+            self.look(entry).done = true;
+            return Ok(None);
+        }
+        let rest = Rest { shown: &entry.path, file, version, progress, give_up };
+        let job = self.job(&entry.path, rest, turn)?;
+        if job.is_none() {
+            self.look(entry).done = true;
+        }
+        Ok(job)
+    }
+
+    fn job(
+        &self,
+        name: &str,
+        rest: Rest<'_>,
+        turn: &mut Turn<'_, '_>,
+    ) -> Result<Option<Job>, CaptureError> {
+        let Rest { shown, file, version, progress, give_up } = rest;
+        let opened = RowReader::open(file, &self.settings, &self.layout, progress.place(), false);
+        let reader = match opened.map_err(|cause| error::unreadable(shown, cause))? {
+            Opened::Reader(reader) => reader,
+            Opened::Wait => return Ok(None),
+            Opened::Broken { line, error } => {
+                let (code, reason) = (error.code, error.reason);
+                let refused = RefusedFile { path: name, line: Some(line), code, reason };
+                self.refuse(version, refused, turn);
+                return Ok(None);
+            }
+        };
+        Ok(Some(Job {
+            name: name.to_owned(),
+            shown: shown.to_owned(),
+            entity: self.entity,
+            settings: self.settings.clone(),
+            reader,
+            purpose: Purpose::Append { run: None, give_up },
+            version,
+            snapshot: !turn.state.caught_up,
+            keys_before: 0,
+            known_rejections: 0,
+            progress,
+            given: progress,
+            row: Row::default(),
+            keys: 0,
+            keyless: 0,
+            begun: false,
+        }))
+    }
+}
+
+fn rename(state: &mut EntityState, from: &str, to: &str) {
+    if let Some(file) = state.files.remove(from) {
+        state.files.insert(to.to_owned(), file);
+    }
+}
+
+fn shrunk(name: &str, size: u64, offset: u64) -> CaptureError {
+    CaptureError::Halt {
+        code: SHRUNK,
+        problem: format!("the append-only file {name} has {size} bytes, {offset} were read"),
+        fix: way_out(),
+    }
+}
+
+fn rewritten(name: &str) -> CaptureError {
+    CaptureError::Halt {
+        code: REWRITTEN,
+        problem: format!("the append-only file {name} was written over where it was read already"),
+        fix: way_out(),
+    }
+}
+
+fn way_out() -> String {
+    "put the old content back and append to it, or give the new content another name that fits \
+     `path` so that it is read as a new file, or declare the file with mode replace"
+        .to_owned()
+}

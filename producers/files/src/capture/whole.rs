@@ -1,0 +1,135 @@
+//! Which complete file comes next: dumps and deliveries.
+
+use std::time::{Duration, SystemTime};
+
+use throughline_connector::CaptureError;
+
+use super::{Found, RefusedFile, Turn, Watch, forget_gone};
+use crate::convert::Row;
+use crate::error;
+use crate::folder::Entry;
+use crate::job::{Job, Purpose, groups};
+use crate::options::ModeOptions;
+use crate::position::{EntityState, FileState, Progress, Version};
+use crate::rows::{Opened, RowReader};
+
+impl Watch {
+    /// The first file, by name, that is complete and was not read.
+    pub(super) fn find_whole(
+        &mut self,
+        matching: &[Entry],
+        turn: &mut Turn<'_, '_>,
+    ) -> Result<Found, CaptureError> {
+        let deliver = self.settings.mode == ModeOptions::Deliver;
+        let mut wait = self.settle;
+        for entry in matching {
+            if let Some(reason) = entry.refused {
+                self.refuse_name(entry, reason, turn);
+                continue;
+            }
+            if turn.state.files.get(&entry.path).is_some_and(|file| self.is_done(file, entry)) {
+                continue;
+            }
+            if let Some(left) = self.unsettled(entry) {
+                wait = wait.min(left);
+                // Deliveries are read in the order of their names.
+                if deliver { break } else { continue }
+            }
+            if let Some(job) = self.whole(entry, turn)? {
+                return Ok(Found::Job(Box::new(job)));
+            }
+        }
+        if deliver {
+            forget_gone(turn, matching);
+        }
+        Ok(Found::Nothing(wait))
+    }
+
+    fn is_done(&self, file: &FileState, entry: &Entry) -> bool {
+        let refused = |v: &Version| entry.is(v) && v.options == self.settings.fingerprint;
+        file.refused.as_ref().is_some_and(refused)
+            || file.applied.as_ref().is_some_and(|v| entry.is(v) && self.options_fit(v))
+    }
+
+    /// A dump is read again when its description changed; a delivery was delivered.
+    fn options_fit(&self, version: &Version) -> bool {
+        self.settings.mode == ModeOptions::Deliver || version.options == self.settings.fingerprint
+    }
+
+    /// How long until the file counts as complete; nothing when it does.
+    fn unsettled(&mut self, entry: &Entry) -> Option<Duration> {
+        let settle = self.settle;
+        let watched = self.look(entry).since.elapsed();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let modified = Duration::from_nanos(u64::try_from(entry.modified).unwrap_or(0));
+        let age = now.checked_sub(modified).unwrap_or_default();
+        settle.checked_sub(watched.max(age)).filter(|left| !left.is_zero())
+    }
+
+    fn whole(
+        &mut self,
+        entry: &Entry,
+        turn: &mut Turn<'_, '_>,
+    ) -> Result<Option<Job>, CaptureError> {
+        let Some(file) = self.open(entry)? else { return Ok(None) };
+        let version = self.version_of(entry, &file)?;
+        if self.was_read(&version, entry, turn.state) {
+            let known = turn.state.files.entry(entry.path.clone()).or_default();
+            known.applied = Some(version);
+            turn.moved = true;
+            return Ok(None);
+        }
+        let deliver = self.settings.mode == ModeOptions::Deliver;
+        let known = turn.state.files.get(&entry.path).cloned().unwrap_or_default();
+        let before = known.reading.filter(|reading| reading.version == version);
+        let progress = match &before {
+            Some(reading) if deliver && !self.settings.grouped => reading.progress,
+            _ => Progress::START,
+        };
+        let opened = RowReader::open(file, &self.settings, &self.layout, progress.place(), true);
+        let reader = match opened.map_err(|cause| error::unreadable(&entry.path, cause))? {
+            Opened::Reader(reader) => reader,
+            Opened::Wait => return Ok(None),
+            Opened::Broken { line, error } => {
+                let (code, reason) = (error.code, error.reason);
+                let refused = RefusedFile { path: &entry.path, line: Some(line), code, reason };
+                self.refuse(version, refused, turn);
+                return Ok(None);
+            }
+        };
+        let purpose = if self.settings.grouped {
+            Purpose::Groups { groups: groups(&self.scratch), sweep: !deliver }
+        } else {
+            Purpose::Rows { sweep: !deliver }
+        };
+        let repeated = before.map_or(0, |reading| reading.progress.rejected);
+        Ok(Some(Job {
+            name: entry.path.clone(),
+            shown: entry.path.clone(),
+            entity: self.entity,
+            settings: self.settings.clone(),
+            reader,
+            purpose,
+            version,
+            snapshot: !turn.state.caught_up,
+            keys_before: known.keys,
+            known_rejections: if progress == Progress::START { repeated } else { 0 },
+            progress,
+            given: progress,
+            row: Row::default(),
+            keys: 0,
+            keyless: 0,
+            begun: false,
+        }))
+    }
+
+    /// Whether this content was read before: copied in place again, or, of a delivery, renamed.
+    fn was_read(&self, version: &Version, entry: &Entry, state: &EntityState) -> bool {
+        let same =
+            |v: &Version| entry.unchanged(v) && v.head == version.head && self.options_fit(v);
+        let own = state.files.get(&entry.path).and_then(|file| file.applied.as_ref());
+        own.is_some_and(same)
+            || self.settings.mode == ModeOptions::Deliver
+                && state.files.values().filter_map(|file| file.applied.as_ref()).any(same)
+    }
+}

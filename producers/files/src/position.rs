@@ -1,0 +1,192 @@
+//! Where the producer is: what was read of which file. JSON text, committed with the events.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use throughline_connector::CaptureError;
+use throughline_event::Position;
+
+use crate::error::POSITION;
+use crate::rows::Place;
+
+/// The form of the position; another one is refused.
+const FORM: u32 = 1;
+
+/// Everything that is needed to go on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct State {
+    form: u32,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub entities: BTreeMap<String, EntityState>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { form: FORM, entities: BTreeMap::new() }
+    }
+}
+
+/// The files of one entity.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct EntityState {
+    /// Everything that was there at the start has been read: what follows is no snapshot.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub caught_up: bool,
+    /// By name within the watched folder.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, FileState>,
+}
+
+/// One file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct FileState {
+    /// The version that was read to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Version>,
+    /// How many keys it had.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub keys: u64,
+    /// The version that was refused as a whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<Version>,
+    /// The version that is being read; for an append-only file it always is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reading: Option<Reading>,
+}
+
+/// What a file is, as far as it can be told without reading all of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Version {
+    /// The inode.
+    pub file: u64,
+    /// Bytes.
+    pub size: u64,
+    /// Modification time, nanoseconds since the epoch.
+    pub modified: i64,
+    /// The first bytes.
+    pub head: Mark,
+    /// The options it was read with.
+    pub options: u64,
+}
+
+/// Some bytes of a file, to know them again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    /// How many.
+    pub len: u32,
+    /// Their FNV-1a hash.
+    pub hash: u64,
+}
+
+/// How far a version was read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Reading {
+    pub version: Version,
+    /// The last bytes that were read, of an append-only file.
+    #[serde(default)]
+    pub tail: Mark,
+    pub progress: Progress,
+}
+
+/// A place in a file, and the counts that decide about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// The byte behind the last row; 0 for what has to be read from its begin again.
+    pub offset: u64,
+    /// The line there.
+    pub line: u64,
+    /// The rest of the line was refused already.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub skipping: bool,
+    /// Rejections so far.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rejected: u64,
+    /// Good rows so far.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub good: u64,
+    /// Rows in the current stretch that quarantine looks at.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stretch: u64,
+    /// Bad ones among them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub stretch_bad: u64,
+}
+
+impl Progress {
+    pub(crate) const START: Self = Self {
+        offset: 0,
+        line: 1,
+        skipping: false,
+        rejected: 0,
+        good: 0,
+        stretch: 0,
+        stretch_bad: 0,
+    };
+
+    pub(crate) fn place(&self) -> Place {
+        Place { offset: self.offset, line: self.line, skipping: self.skipping }
+    }
+
+    pub(crate) fn move_to(&mut self, place: Place) {
+        (self.offset, self.line, self.skipping) = (place.offset, place.line, place.skipping);
+    }
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
+
+impl State {
+    pub(crate) fn from_position(position: &Position) -> Result<Self, CaptureError> {
+        let refused = |problem: String| CaptureError::Halt {
+            code: POSITION,
+            problem,
+            fix: "start the version that wrote it, or reset the producer's position".to_owned(),
+        };
+        let state: Self = serde_json::from_str(position.as_str())
+            .map_err(|error| refused(format!("the stored position cannot be read: {error}")))?;
+        if state.form != FORM {
+            return Err(refused(format!(
+                "the stored position has form {}, not {FORM}",
+                state.form
+            )));
+        }
+        Ok(state)
+    }
+
+    pub(crate) fn to_position(&self) -> Position {
+        // Maps of strings and numbers always have a JSON form.
+        Position::new(serde_json::to_string(self).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_comes_back_as_it_was() {
+        let head = Mark { len: 3, hash: u64::MAX };
+        let version = Version { file: u64::MAX, size: 9, modified: -1, head, options: 5 };
+        let progress = Progress { offset: 4, skipping: true, stretch_bad: 2, ..Progress::START };
+        let reading = Reading { version: version.clone(), tail: head, progress };
+        let file =
+            FileState { applied: Some(version), reading: Some(reading), ..Default::default() };
+        let mut state = State::default();
+        let entity = state.entities.entry("order".to_owned()).or_default();
+        entity.files.insert("orders.csv".to_owned(), file);
+        assert_eq!(State::from_position(&state.to_position()).unwrap(), state);
+    }
+
+    #[test]
+    fn a_foreign_position_halts_with_its_code() {
+        for text in ["", "{}", "{\"form\":2}", "7"] {
+            let error = State::from_position(&Position::new(text)).unwrap_err();
+            assert!(error.to_string().starts_with("TL1005"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+use std::fs;
+
+use serde_json::json;
+use throughline_connector::{CaptureError, Item, Producer};
+
+use crate::support::{Folder, Log, Model, ORDERS, orders, read, stock, to_json};
+
+fn rows(folder: &Folder, log: &Log) -> Vec<(String, Vec<String>)> {
+    let producer = folder.producer(None);
+    let entity = &producer.entities()[0];
+    log.items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Rows { key, rows, .. } => {
+                let mut document = key.clone();
+                throughline_avro::put_block(&mut document, rows.len());
+                rows.iter().for_each(|row| document.extend_from_slice(row));
+                throughline_avro::put_block_end(&mut document);
+                let document = to_json(&entity.document, &document);
+                let skus = document["rows"].as_array().unwrap();
+                Some((
+                    document["number"].as_str().unwrap().to_owned(),
+                    skus.iter().map(|row| row["sku"].as_str().unwrap().to_owned()).collect(),
+                ))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn group(number: &str, skus: &[&str]) -> (String, Vec<String>) {
+    (number.to_owned(), skus.iter().map(|&sku| sku.to_owned()).collect())
+}
+
+#[test]
+fn adjacent_rows_of_a_key_are_one_item_and_a_partial_line_waits() {
+    let folder = Folder::new(orders("append"));
+    folder.append("orders.csv", format!("{ORDERS}1,a,1.50\n1,b,2\n2,c,3\n2,d"));
+    let log = read(&folder, None);
+    assert_eq!(rows(&folder, &log), [group("1", &["a", "b"]), group("2", &["c"])]);
+    let places: Vec<_> = log
+        .items
+        .iter()
+        .map(|item| match item {
+            Item::Rows { place, snapshot, .. } => (place.as_str(), *snapshot),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(places, [("orders.csv line 2", true), ("orders.csv line 4", true)]);
+
+    folder.append("orders.csv", ",4\n");
+    let more = read(&folder, log.position);
+    assert_eq!(rows(&folder, &more), [group("2", &["d"])]);
+    assert!(matches!(&more.items[..], [Item::Rows { snapshot: false, .. }]), "{:?}", more.items);
+}
+
+#[test]
+fn a_row_that_is_appended_is_read_without_a_restart() {
+    let folder = Folder::new(orders("append"));
+    let mut producer = folder.producer(None);
+    let mut log = Log::default();
+    log.drain(&mut producer, 1 << 20);
+    assert!(log.items.is_empty());
+    folder.append("orders.csv", "number,");
+    log.drain(&mut producer, 1 << 20);
+    folder.append("orders.csv", "lineitems.variant.sku,price\n1,a,1\n");
+    log.drain(&mut producer, 1 << 20);
+    folder.append("orders.csv", "1,b,1\n");
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!(rows(&folder, &log), [group("1", &["a"]), group("1", &["b"])]);
+}
+
+#[test]
+fn a_batch_does_not_end_between_rows_of_one_key() {
+    let folder = Folder::new(orders("append"));
+    let lines: String = (0..50).map(|n| format!("{},sku-{n},1\n", n / 5)).collect();
+    folder.append("orders.csv", format!("{ORDERS}{lines}"));
+    let mut log = Log::default();
+    log.drain(&mut folder.producer(None), 20);
+    // The budget holds one or two rows: a run longer than it is cut, and nothing is lost.
+    assert_eq!(Model::of(&log).documents.len(), 10);
+    assert_eq!(Model::of(&log).writes, 50);
+    let mut log = Log::default();
+    log.drain(&mut folder.producer(None), 100);
+    assert!(rows(&folder, &log).iter().all(|(_, skus)| skus.len() == 5));
+}
+
+#[test]
+fn a_rotated_file_is_finished_before_the_new_one_is_read() {
+    for restart in [false, true] {
+        let folder = Folder::new(orders("append"));
+        folder.append("orders.csv", format!("{ORDERS}1,a,1\n"));
+        let mut producer = folder.producer(None);
+        let mut log = Log::default();
+        log.drain(&mut producer, 1 << 20);
+        folder.append("orders.csv", "1,b,1\n");
+        folder.rename("orders.csv", "old-orders");
+        folder.append("orders.csv", format!("{ORDERS}9,z,1\n"));
+        if restart {
+            producer = folder.producer(log.position.clone());
+        }
+        log.drain(&mut producer, 1 << 20);
+        let expected = [group("1", &["a"]), group("1", &["b"]), group("9", &["z"])];
+        assert_eq!(rows(&folder, &log), expected, "restart {restart}");
+        assert_eq!(log.places(), []);
+    }
+}
+
+#[test]
+fn a_removed_file_is_finished_while_it_is_still_open() {
+    let folder = Folder::new(orders("append"));
+    folder.append("orders.csv", format!("{ORDERS}1,a,1\n"));
+    let mut producer = folder.producer(None);
+    let mut log = Log::default();
+    log.drain(&mut producer, 1 << 20);
+    folder.append("orders.csv", "1,b,1\n");
+    fs::remove_file(folder.path("orders.csv")).unwrap();
+    log.drain(&mut producer, 1 << 20);
+    folder.append("orders.csv", format!("{ORDERS}9,z,1\n"));
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!(rows(&folder, &log), [group("1", &["a"]), group("1", &["b"]), group("9", &["z"])]);
+    assert_eq!(log.places(), []);
+}
+
+#[test]
+fn a_file_that_was_rotated_away_unseen_is_reported() {
+    let folder = Folder::new(orders("append"));
+    folder.append("orders.csv", format!("{ORDERS}1,a,1\n"));
+    let log = read(&folder, None);
+    folder.put("orders.csv", format!("{ORDERS}9,z,1\n"));
+    let more = read(&folder, log.position);
+    assert_eq!(more.places(), [("TL1026", "orders.csv line 3".to_owned())]);
+    assert_eq!(rows(&folder, &more), [group("9", &["z"])]);
+    assert!(read(&folder, more.position).items.is_empty());
+}
+
+#[test]
+fn a_renamed_file_that_still_fits_the_pattern_is_not_read_twice() {
+    let folder = Folder::new(orders("append"));
+    folder.append("orders.csv", format!("{ORDERS}1,a,1\n"));
+    let log = read(&folder, None);
+    folder.rename("orders.csv", "orders-1.csv");
+    folder.append("orders-1.csv", "2,b,1\n");
+    folder.append("orders.csv", format!("{ORDERS}3,c,1\n"));
+    let more = read(&folder, log.position);
+    assert_eq!(rows(&folder, &more), [group("2", &["b"]), group("3", &["c"])]);
+    assert_eq!(more.places(), []);
+}
+
+#[test]
+fn a_file_that_an_editor_wrote_anew_goes_on_where_it_was() {
+    let folder = Folder::new(orders("append"));
+    let before = format!("{ORDERS}1,a,1\n");
+    folder.append("orders.csv", &before);
+    let log = read(&folder, None);
+    folder.put("orders.csv", format!("{before}2,b,1\n"));
+    let more = read(&folder, log.position);
+    assert_eq!(rows(&folder, &more), [group("2", &["b"])]);
+    assert_eq!(more.places(), []);
+}
+
+#[test]
+fn a_shrunk_or_rewritten_file_halts_with_the_way_out() {
+    let folder = Folder::new(orders("append"));
+    folder.append("orders.csv", format!("{ORDERS}1,a,1\n2,b,1\n"));
+    let log = read(&folder, None);
+    for (content, code) in [
+        (format!("{ORDERS}1,a,1\n"), "TL1030"),
+        (format!("{ORDERS}1,X,1\n2,b,1\n3,c,1\n"), "TL1031"),
+    ] {
+        folder.overwrite("orders.csv", content);
+        let error = Log::default()
+            .try_drain(&mut folder.producer(log.position.clone()), 1 << 20)
+            .unwrap_err();
+        assert!(matches!(error, CaptureError::Halt { .. }));
+        let text = error.to_string();
+        assert!(text.starts_with(code) && text.contains("another name"), "{text}");
+    }
+    // The way out: another name.
+    folder.rename("orders.csv", "orders-new.csv");
+    assert_eq!(rows(&folder, &read(&folder, log.position)).len(), 3);
+}
+
+#[test]
+fn ungrouped_rows_are_documents() {
+    let folder = Folder::new(stock("append"));
+    folder.append("stock.csv", "sku,stock\na,1\nb,2\n");
+    let log = read(&folder, None);
+    let keys = Model::of(&log).documents.len();
+    assert_eq!((keys, log.items.len()), (2, 2));
+    assert!(matches!(log.items[0], Item::Document { scope: None, .. }));
+}
+
+#[test]
+fn an_empty_folder_and_a_folder_that_is_gone_forget_nothing() {
+    let mut folder = Folder::new(stock("append"));
+    folder.set(&["entities", "stock", "path"], json!("in/stock*.csv"));
+    fs::create_dir(folder.path("in")).unwrap();
+    folder.append("in/stock.csv", "sku,stock\na,1\n");
+    let log = read(&folder, None);
+    assert!(matches!(&log.items[0],
+        Item::Document { place, .. } if place == "in/stock.csv line 2"));
+    folder.rename("in", "unmounted");
+    let gone = read(&folder, log.position);
+    folder.rename("unmounted", "in");
+    assert!(read(&folder, gone.position).items.is_empty());
+}

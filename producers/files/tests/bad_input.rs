@@ -1,0 +1,189 @@
+use std::os::unix::fs::symlink;
+
+use serde_json::json;
+use throughline_connector::{CaptureError, Producer, ProducerContext};
+use throughline_event::{SystemName, WorkerName};
+use throughline_producer_files::FilesProducer;
+
+use crate::support::{Folder, Log, Model, now, read, settings, stock};
+
+fn check(content: impl AsRef<[u8]>, expected: &[(&'static str, &str)], good: usize) {
+    let mut folder = Folder::new(stock("deliver"));
+    folder.set(&["quarantine"], json!({"percent": 100, "rows": 100}));
+    folder.set(&["entities", "stock", "max_row"], json!("200B"));
+    folder.put("stock.csv", content);
+    let log = read(&folder, None);
+    let places = log.places();
+    let found: Vec<_> = places.iter().map(|(code, place)| (*code, place.as_str())).collect();
+    assert_eq!(found, expected);
+    assert_eq!(Model::of(&log).documents.len(), good);
+}
+
+#[test]
+fn a_malformed_row_is_rejected_with_its_place_and_the_rest_flows() {
+    check(
+        b"sku,stock\na,1\nb\nc,1,2\nd,x\ne,9223372036854775808\nf,\n,1\n\xff,1\nz,26\n",
+        &[
+            ("TL1010", "stock.csv line 3"),
+            ("TL1010", "stock.csv line 4"),
+            ("TL1013", "stock.csv line 5 column 2"),
+            ("TL1014", "stock.csv line 6 column 2"),
+            ("TL1015", "stock.csv line 7 column 2"),
+            ("TL1015", "stock.csv line 8 column 1"),
+            ("TL1012", "stock.csv line 9 column 1"),
+        ],
+        2,
+    );
+}
+
+#[test]
+fn a_stray_quote_costs_one_line() {
+    check("sku,stock\na,1\n\"b,2\nc,3\nd,4\n", &[("TL1011", "stock.csv line 3")], 3);
+    check("sku,stock\n\"b\"x,2\nc,3\n", &[("TL1011", "stock.csv line 2 column 1")], 1);
+    // The next quotation would close the stray one and swallow a row.
+    check("sku,stock\n\"b,2\nc,3\n\"d\",4\n", &[("TL1011", "stock.csv line 2 column 1")], 2);
+}
+
+#[test]
+fn a_row_that_is_too_long_costs_one_line() {
+    let long = "x".repeat(1_000);
+    check(format!("sku,stock\n{long},1\nb,2\n"), &[("TL1016", "stock.csv line 2")], 1);
+    let quoted: String = (0..100).map(|n| format!("line{n},1\n")).collect();
+    check(format!("sku,stock\n\"open,2\n{quoted}"), &[("TL1016", "stock.csv line 2")], 100);
+    let end = "x".repeat(300);
+    check(format!("sku,stock\na,1\n{end}"), &[("TL1016", "stock.csv line 3")], 1);
+}
+
+#[test]
+fn a_quotation_may_hold_line_breaks_and_lines_are_counted_as_the_file_has_them() {
+    check("sku,stock\n\"a\n\nb\",1\n\nc,x\n", &[("TL1013", "stock.csv line 6 column 2")], 1);
+}
+
+#[test]
+fn dropped_columns_never_leave() {
+    let mut folder = Folder::new(stock("deliver"));
+    folder.set(&["entities", "stock", "drop"], json!(["password"]));
+    folder.put(
+        "stock.csv",
+        "sku,password,stock\na,hunter2,1\n\"b,b\",hunter2,none\nc,hunter2,1,2\n\"d\"hunter2,x\n",
+    );
+    let log = read(&folder, None);
+    assert!(!format!("{:?}", log.items).contains("hunter2"));
+    assert!(
+        !format!("{:?}", log.items).contains(format!("{:?}", b"hunter2").trim_matches(['[', ']']))
+    );
+    let inputs: Vec<_> =
+        log.rejected().iter().map(|r| String::from_utf8_lossy(&r.input).into_owned()).collect();
+    assert_eq!(inputs, ["\"b,b\",none", "", ""]);
+    assert!(log.rejected()[1].reason.contains("withheld"), "{}", log.rejected()[1].reason);
+}
+
+#[test]
+fn a_header_that_differs_refuses_the_file_and_names_the_columns() {
+    let mut folder = Folder::new(stock("replace"));
+    for (content, word) in [
+        ("sku,quantity\na,1\n", "[\"stock\"] is missing"),
+        ("sku,stock,color\na,1,red\n", "[\"color\"] is not expected"),
+        ("sku,stock,sku\na,1,b\n", "\"sku\" stands twice"),
+    ] {
+        folder.put("stock.csv", content);
+        let log = read(&folder, None);
+        assert_eq!(log.places(), [("TL1020", "stock.csv line 1".to_owned())]);
+        assert!(log.rejected()[0].reason.contains(word), "{}", log.rejected()[0].reason);
+        assert!(read(&folder, log.position).items.is_empty(), "said once");
+    }
+    folder.put("stock.csv", "color,stock,sku\nred,1,a\n");
+    folder.set(&["entities", "stock", "extra_columns"], json!("ignore"));
+    assert_eq!(Model::of(&read(&folder, None)).documents.len(), 1, "the order does not matter");
+}
+
+#[test]
+fn a_file_that_is_plainly_wrong_is_set_aside_until_it_is_replaced() {
+    for mode in ["replace", "deliver"] {
+        let folder = Folder::new(stock(mode));
+        let rows: String =
+            (0..1_000).map(|n| format!("{n},{}\n", if n < 500 { "1" } else { "x" })).collect();
+        folder.put("stock.csv", format!("sku,stock\n{rows}"));
+        let mut log = read(&folder, None);
+        assert_eq!(log.rejected().last().unwrap().code, "TL1021", "{mode}");
+        assert_eq!(log.rejected().len(), 12, "{mode}");
+        let mut producer = folder.producer(log.position.clone());
+        log.drain(&mut producer, 1 << 20);
+        assert_eq!(log.rejected().len(), 12, "{mode}");
+        folder.put("stock.csv", "sku,stock\nnew,1\n");
+        log.drain(&mut producer, 1 << 20);
+        assert!(Model::of(&log).documents.keys().any(|key| key.ends_with(b"new")), "{mode}");
+    }
+}
+
+#[test]
+fn a_file_whose_rows_are_all_bad_is_set_aside() {
+    let folder = Folder::new(stock("replace"));
+    folder.put("stock.csv", "sku,stock\na,x\n");
+    assert_eq!(read(&folder, None).rejected().last().unwrap().code, "TL1021");
+}
+
+#[test]
+fn an_append_only_file_that_turns_wrong_is_set_aside_until_its_description_is_right() {
+    let mut folder = Folder::new(stock("append"));
+    folder.append("stock.csv", "sku,stock\na,1\n");
+    let rows: String = (0..20).map(|n| format!("{n},1.5\n")).collect();
+    folder.append("stock.csv", rows);
+    let log = read(&folder, None);
+    assert_eq!(log.rejected().last().unwrap().code, "TL1021");
+    assert_eq!(log.rejected().len(), 12);
+    folder.append("stock.csv", "z,1\n");
+    let again = read(&folder, log.position.clone());
+    assert!(again.items.is_empty(), "{:?}", again.items);
+    folder.set(&["entities", "stock", "columns", "stock", "type"], json!("decimal"));
+    assert_eq!(Model::of(&read(&folder, again.position)).documents.len(), 10, "20 - 11 and z");
+}
+
+#[test]
+fn links_that_lead_out_of_the_folder_are_refused_once() {
+    let folder = Folder::new(stock("deliver"));
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("x"), "sku,stock\na,1\n").unwrap();
+    symlink(outside.path().join("x"), folder.path("stock.csv")).unwrap();
+    let log = read(&folder, None);
+    assert_eq!(log.places(), [("TL1024", "stock.csv".to_owned())]);
+    assert_eq!(log.items.len(), 1);
+    assert!(read(&folder, log.position).items.is_empty());
+}
+
+#[test]
+fn a_folder_that_is_not_there_can_be_tried_again() {
+    let folder = Folder::new(stock("deliver"));
+    let mut producer = folder.producer(None);
+    let root = folder.root().to_owned();
+    std::fs::remove_dir(&root).unwrap();
+    let error = Log::default().try_drain(&mut producer, 1).unwrap_err();
+    assert!(matches!(error, CaptureError::Unavailable { code: "TL1002", .. }), "{error}");
+    let cx = ProducerContext {
+        name: WorkerName::new("w").unwrap(),
+        system: SystemName::new("shop").unwrap(),
+        base: root.clone(),
+    };
+    let options = json!({"folder": ".", "entities": stock("append")});
+    let error = now(FilesProducer::connect(settings(options).unwrap(), cx)).unwrap_err();
+    assert!(error.to_string().starts_with("TL1002"), "{error}");
+    std::fs::create_dir(&root).unwrap();
+    Log::default().try_drain(&mut producer, 1).unwrap();
+}
+
+#[test]
+fn a_scratch_folder_that_is_not_there_gives_the_dump_up_and_can_be_tried_again() {
+    let mut folder = Folder::new(crate::support::orders("replace"));
+    folder.set(&["scratch"], json!("not-there"));
+    let row = "y".repeat(1 << 16);
+    let mut content = crate::support::ORDERS.to_owned();
+    (0..300).for_each(|n| content += &format!("{n},{row},1\n"));
+    folder.put("orders.csv", content);
+    let mut producer = folder.producer(None);
+    let mut log = Log::default();
+    let error = log.try_drain(&mut producer, 1 << 20).unwrap_err();
+    assert!(matches!(error, CaptureError::Unavailable { code: "TL1004", .. }), "{error}");
+    std::fs::create_dir(folder.path("not-there")).unwrap();
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!(Model::of(&log).documents.len(), 300);
+}
