@@ -1,11 +1,14 @@
 //! The shipped packs: every fixture of every mapping.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use throughline_avro::Schema;
+use throughline_config::pack::{self, Folder, PackFiles};
+use throughline_config::{Catalog, Role};
 use throughline_event::{EntityName, SystemName};
-use throughline_processor_normalizer::{Fixtures, Pack, PackEntity, Spec};
+use throughline_processor_normalizer::{Fixtures, Pack, PackEntity, Spec, canonical_entities};
 
 pub(crate) fn folder(pack: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems").join(pack)
@@ -15,51 +18,72 @@ fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Raw entity and the canonical entities it makes.
-type Entities = &'static [(&'static str, &'static [&'static str])];
+/// A binary with this crate in it and no producer.
+struct Normalizing;
 
-const SUNRISE: Entities = &[
-    ("order", &["order"]),
-    ("inventory", &["inventory"]),
-    ("customer", &["customer"]),
-    ("channel", &["location"]),
-];
+impl Catalog for Normalizing {
+    fn entities(&self) -> Vec<String> {
+        canonical_entities().iter().map(|entity| entity.name.to_string()).collect()
+    }
 
-const RETAIL: Entities = &[("invoice", &["order", "adjustment"])];
+    fn kinds(&self, role: Role) -> Vec<String> {
+        if role == Role::Producer { vec!["files".to_owned()] } else { Vec::new() }
+    }
 
-pub(crate) fn retail() -> Spec {
-    spec("retail-export", RETAIL, json!({ "currency": "GBP", "tax_included": false }))
+    fn options_schema(&self, _role: Role, _kind: &str) -> Option<Value> {
+        None
+    }
+
+    fn packs(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn pack(&self, _name: &str) -> Option<Arc<dyn PackFiles>> {
+        None
+    }
 }
 
-pub(crate) fn spec(pack: &str, entities: Entities, settings: Value) -> Spec {
-    let name = |name: &str| EntityName::new(name).unwrap();
-    let folder = folder(pack);
-    let entity = |(raw, canonical): &(&str, &[&str])| PackEntity {
-        name: name(raw),
-        file: format!("mappings/{raw}.vrl"),
-        mapping: read(&folder.join(format!("mappings/{raw}.vrl"))),
-        document: Schema::parse(&read(&folder.join(format!("schemas/{raw}.avsc")))).unwrap(),
-        canonical: canonical.iter().map(|entity| name(entity)).collect(),
-    };
-    let Value::Object(settings) = settings else { panic!("settings are an object") };
+/// A pack as the configuration loads it, for a system that owns everything.
+fn spec(name: &str, settings: Value) -> Spec {
+    let loaded = pack::load(Arc::new(Folder::new(folder(name))), &Normalizing);
+    let loaded = loaded.unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let entities = loaded.entities.iter().filter_map(|(name, entity)| {
+        let mapping = entity.mapping.as_ref()?;
+        Some(PackEntity {
+            name: name.clone(),
+            file: mapping.path.clone(),
+            mapping: mapping.text.clone(),
+            document: Schema::parse(&entity.schema.text).unwrap(),
+            canonical: entity.canonical.clone(),
+        })
+    });
+    let pack = Pack { name: loaded.name.clone(), entities: entities.collect() };
+    let defaults = loaded
+        .settings
+        .iter()
+        .filter_map(|(name, setting)| Some((name.clone(), setting.default.clone()?)));
+    let mut all: Map<String, Value> = defaults.collect();
+    all.extend(settings.as_object().unwrap().clone());
     Spec {
-        pack: Pack { name: pack.to_owned(), entities: entities.iter().map(entity).collect() },
+        pack,
         system: SystemName::new("shop").unwrap(),
-        settings,
-        owned: ["order", "inventory", "customer", "location", "adjustment"].map(name).into(),
+        settings: all,
+        owned: canonical_entities().iter().map(|entity| entity.name.clone()).collect(),
     }
 }
 
 pub(crate) fn sunrise() -> Spec {
-    let settings = json!({
-        "currency": "EUR", "tax_included": true, "default_location": "main", "locale": "en"
-    });
-    spec("sunrise", SUNRISE, settings)
+    spec("sunrise", json!({ "currency": "EUR" }))
+}
+
+pub(crate) fn retail() -> Spec {
+    spec("retail-export", json!({ "currency": "GBP" }))
 }
 
 /// Runs every file under `fixtures/<entity>/`; with `UPDATE_FIXTURES=1` rewrites what they expect.
 fn check_fixtures(spec: Spec, pack: &str) {
-    let entities: Vec<_> = spec.pack.entities.iter().map(|entity| entity.name.clone()).collect();
+    let entities: Vec<EntityName> =
+        spec.pack.entities.iter().map(|entity| entity.name.clone()).collect();
     let fixtures = Fixtures::load(spec).unwrap_or_else(|errors| panic!("{errors}"));
     let update = std::env::var_os("UPDATE_FIXTURES").is_some();
     let mut run = 0;
