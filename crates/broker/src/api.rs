@@ -252,6 +252,8 @@ pub(crate) enum Fatal {
     Encode { reason: String },
     #[error("an unacknowledged produce request failed with error code {code}")]
     Unacknowledged { code: i16 },
+    #[error("the handler panicked")]
+    Panicked,
     #[error("the broker is shutting down")]
     ShuttingDown,
 }

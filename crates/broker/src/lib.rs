@@ -43,4 +43,4 @@ pub use options::{
     DEFAULT_MAX_REQUEST_BYTES, DEFAULT_OFFSETS_RETENTION,
 };
 pub use service::{Broker, BrokerHandle};
-pub use throughline_log::{Ends, FlushPolicy};
+pub use throughline_log::{Ends, FileLayer, FlushPolicy, StdFiles};

@@ -1,6 +1,12 @@
 //! One client connection.
 
-use std::{future::poll_fn, net::SocketAddr, sync::Arc, task::Poll};
+use std::{
+    future::poll_fn,
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::Poll,
+};
 
 use tokio::{
     net::TcpStream,
@@ -8,7 +14,7 @@ use tokio::{
 };
 
 use crate::{
-    api::{self, Call, Fatal, Handling, Outgoing, Route, api_versions},
+    api::{self, Call, Fatal, Handling, Outgoing, api_versions},
     core::{Client, Core},
     metrics::Refusal,
     wire::{Malformed, header::Header},
@@ -164,26 +170,77 @@ impl<R: tokio::io::AsyncRead + Unpin> Connection<R> {
             client_id: header.client_id,
             client: Arc::clone(&self.client),
         };
-        Ok(self.start(route, (route.run)(call, body)).await)
+        Ok(start((route.run)(call, body), self.shutdown.clone(), route.abort_on_close).await)
+    }
+}
+
+/// Polls a request once, here; what then has to wait goes on in a task of its own.
+async fn start(
+    mut handling: Handling,
+    mut shutdown: watch::Receiver<bool>,
+    abort_on_drop: bool,
+) -> Answer {
+    let first = poll_fn(|cx| {
+        // A panic must not take the answers to earlier requests with it.
+        let polled = catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(cx)));
+        Poll::Ready(match polled {
+            Ok(Poll::Ready(outgoing)) => Some(outgoing),
+            Ok(Poll::Pending) => None,
+            Err(_) => Some(Err(Fatal::Panicked)),
+        })
+    });
+    if let Some(outgoing) = first.await {
+        return Answer::Ready(outgoing);
+    }
+    let handle = tokio::spawn(async move {
+        tokio::select! {
+            outgoing = handling => outgoing,
+            _ = shutdown.wait_for(|stop| *stop) => Err(Fatal::ShuttingDown),
+        }
+    });
+    Answer::Later(Task { handle, abort_on_drop })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    async fn outcome(handling: Handling) -> Result<(), WriteEnd> {
+        let (_stop, shutdown) = watch::channel(false);
+        let (queue, answers) = mpsc::channel(1);
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let answer = start(handling, shutdown, false).await;
+        queue.send(Due { answer, permit }).await.unwrap();
+        drop(queue);
+        write_answers(tokio::io::sink(), answers, |_| {}).await
     }
 
-    async fn start(&self, route: &Route, mut handling: Handling) -> Answer {
-        let first = poll_fn(|cx| {
-            Poll::Ready(match handling.as_mut().poll(cx) {
-                Poll::Ready(outgoing) => Some(outgoing),
-                Poll::Pending => None,
-            })
+    #[tokio::test]
+    async fn a_panic_in_a_handler_ends_its_connection_and_nothing_else() {
+        let at_once: Handling = Box::pin(async { panic!("on the connection's task") });
+        let closed = outcome(at_once).await.unwrap_err();
+        assert!(matches!(closed, WriteEnd::Fatal(Fatal::Panicked)));
+        let later: Handling = Box::pin(async {
+            tokio::task::yield_now().await;
+            panic!("on a task of its own")
         });
-        if let Some(outgoing) = first.await {
-            return Answer::Ready(outgoing);
-        }
-        let mut shutdown = self.shutdown.clone();
-        let handle = tokio::spawn(async move {
-            tokio::select! {
-                outgoing = handling => outgoing,
-                _ = shutdown.wait_for(|stop| *stop) => Err(Fatal::ShuttingDown),
-            }
-        });
-        Answer::Later(Task { handle, abort_on_drop: route.abort_on_close })
+        let closed = outcome(later).await.unwrap_err();
+        assert!(matches!(closed, WriteEnd::Panicked));
+        assert_eq!(
+            Closed::from(closed).refusal().map(|r| format!("{r:?}")),
+            Some("Internal".into())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_ends_requests_that_wait() {
+        let (stop, shutdown) = watch::channel(false);
+        let answer = start(Box::pin(std::future::pending()), shutdown, true).await;
+        stop.send_replace(true);
+        let Answer::Later(mut task) = answer else { panic!("it waits") };
+        let ended = (&mut task.handle).await.unwrap();
+        assert!(matches!(ended, Err(Fatal::ShuttingDown)));
     }
 }

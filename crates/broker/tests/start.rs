@@ -1,0 +1,104 @@
+//! Starting, refusing to start, and stopping.
+
+use std::net::SocketAddr;
+
+use throughline_broker::{Broker, BrokerOptions, StartError};
+use throughline_log::faults::FaultyFiles;
+use tokio::io::AsyncReadExt;
+
+use crate::client::{Client, fetch_request, options};
+
+async fn refused(options: BrokerOptions) -> StartError {
+    match Broker::start(options).await {
+        Ok(_) => panic!("the broker started"),
+        Err(error) => error,
+    }
+}
+
+#[tokio::test]
+async fn any_address_beyond_loopback_is_refused() {
+    for listen in ["0.0.0.0:0", "192.168.1.2:9092", "[::]:0", "8.8.8.8:9092"] {
+        let listen: SocketAddr = listen.parse().unwrap();
+        let error = refused(BrokerOptions { listen, ..options(&FaultyFiles::new(70)) }).await;
+        assert!(matches!(error, StartError::NotLoopback { .. }));
+        assert!(error.to_string().starts_with("TL0301: "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn options_out_of_range_are_refused() {
+    let base = || options(&FaultyFiles::new(71));
+    let error = refused(BrokerOptions { default_partitions: 0, ..base() }).await;
+    assert!(matches!(error, StartError::DefaultPartitions { found: 0 }));
+    let error = refused(BrokerOptions { max_request_bytes: 10, ..base() }).await;
+    assert!(matches!(error, StartError::RequestLimit { found: 10 }));
+    let error = refused(BrokerOptions { in_flight_bytes: 10, ..base() }).await;
+    assert!(matches!(error, StartError::InFlightBudget { budget: 10, .. }));
+}
+
+#[tokio::test]
+async fn one_folder_serves_one_broker_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let broker = Broker::start(BrokerOptions::new(folder.path())).await.unwrap();
+    let error = refused(BrokerOptions::new(folder.path())).await;
+    assert!(matches!(error, StartError::Open(_)));
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("TL0202"), "{cause}");
+    broker.shutdown().await;
+    let again = Broker::start(BrokerOptions::new(folder.path())).await.unwrap();
+    again.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_port_in_use_and_a_used_metrics_registry_are_refused_and_free_the_folder() {
+    let files = FaultyFiles::new(72);
+    let broker = Broker::start(options(&FaultyFiles::new(73))).await.unwrap();
+    let listen = broker.address();
+    let error = refused(BrokerOptions { listen, ..options(&files) }).await;
+    assert!(matches!(error, StartError::Bind { .. }));
+    let metrics = prometheus::Registry::new();
+    let first = BrokerOptions { metrics: metrics.clone(), ..options(&files) };
+    let started = Broker::start(first).await.unwrap();
+    let error = refused(BrokerOptions { metrics, ..options(&FaultyFiles::new(74)) }).await;
+    assert!(matches!(error, StartError::Metrics(_)));
+    started.shutdown().await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_damaged_catalogue_is_refused_by_name() {
+    let files = FaultyFiles::new(75);
+    let broker = Broker::start(options(&files)).await.unwrap();
+    broker.shutdown().await;
+    let segment = files
+        .paths()
+        .into_iter()
+        .find(|path| path.to_string_lossy().contains("__catalogue-0") && has_extension(path, "log"))
+        .unwrap();
+    // A version from the future, in a batch whose checksum is right.
+    files.edit(&segment, |bytes| {
+        let record = bytes.windows(3).position(|window| window[..] == [b'C', 52, 0]).unwrap();
+        bytes[record + 3] = 9;
+        let length = i32::from_be_bytes(bytes[8..12].try_into().unwrap()) as usize;
+        let crc = crc32c::crc32c(&bytes[21..12 + length]);
+        bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+    });
+    let error = refused(options(&files)).await;
+    assert!(matches!(error, StartError::Load { what: "the topic catalogue", .. }), "{error}");
+}
+
+fn has_extension(path: &std::path::Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found == extension)
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_connections_and_parked_requests() {
+    let broker = Broker::start(options(&FaultyFiles::new(76))).await.unwrap();
+    broker.local().create_topic("t", 1, &[]).await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    client.send(12, &fetch_request("t", 0, false, i32::MAX)).await;
+    broker.shutdown().await;
+    let mut rest = Vec::new();
+    let _ = client.stream.read_to_end(&mut rest).await;
+    assert!(rest.is_empty());
+}
