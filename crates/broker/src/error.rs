@@ -54,6 +54,9 @@ pub enum StartError {
         /// `max_request_bytes`.
         request: usize,
     },
+    /// `maintenance_interval` is zero.
+    #[error("TL0309: maintenance_interval is 0; use a second or more")]
+    MaintenanceInterval,
     /// The registry already has metrics of a broker.
     #[error("TL0308: could not register the broker's metrics; use one registry per broker")]
     Metrics(#[from] prometheus::Error),

@@ -88,6 +88,9 @@ impl BrokerOptions {
                 request: self.max_request_bytes,
             });
         }
+        if self.maintenance_interval.is_zero() {
+            return Err(StartError::MaintenanceInterval);
+        }
         Ok(())
     }
 }

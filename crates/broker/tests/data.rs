@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 use kafka_protocol::{
     ResponseError,
     messages::{
-        FetchResponse, OffsetForLeaderEpochRequest, ProduceRequest, ProduceResponse,
-        ResponseHeader,
+        DeleteTopicsRequest, FetchResponse, OffsetForLeaderEpochRequest, ProduceRequest,
+        ProduceResponse, ResponseHeader,
         offset_for_leader_epoch_request::{OffsetForLeaderPartition, OffsetForLeaderTopic},
     },
     protocol::Decodable,
@@ -71,6 +71,28 @@ async fn a_parked_fetch_is_woken_by_an_append_and_does_not_hold_up_later_request
     assert!(!fetched.responses[0].partitions[0].records.as_ref().unwrap().is_empty());
     let mut answer = reader.receive().await.unwrap();
     assert_eq!(ResponseHeader::decode(&mut answer, 1).unwrap().correlation_id, 2);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_fetch_parked_on_a_topic_that_is_deleted_and_made_again_sees_the_new_one() {
+    let broker = broker(&FaultyFiles::new(9)).await;
+    broker.local().create_topic("t", 1, &[]).await.unwrap();
+    let mut reader = Client::connect(broker.address()).await;
+    reader.send(12, &fetch_request("t", 0, false, 60_000)).await;
+    let mut admin = Client::connect(broker.address()).await;
+    let delete = DeleteTopicsRequest::default().with_topic_names(vec![topic("t")]);
+    assert_eq!(admin.call(5, &delete).await.responses[0].error_code, 0);
+    broker.local().create_topic("t", 1, &[]).await.unwrap();
+    admin.produce("t", batch(&["new"], None), None).await;
+    let answer = timeout(Duration::from_secs(30), reader.receive()).await;
+    let mut answer = answer.expect("the deletion wakes the fetch").unwrap();
+    ResponseHeader::decode(&mut answer, 1).unwrap();
+    let fetched = FetchResponse::decode(&mut answer, 12).unwrap();
+    let partition = &fetched.responses[0].partitions[0];
+    let unknown = ResponseError::UnknownTopicOrPartition.code();
+    let has_records = partition.records.as_ref().is_some_and(|records| !records.is_empty());
+    assert!(partition.error_code == unknown || has_records);
     broker.shutdown().await;
 }
 

@@ -34,6 +34,9 @@ async fn options_out_of_range_are_refused() {
     assert!(matches!(error, StartError::RequestLimit { found: 10 }));
     let error = refused(BrokerOptions { in_flight_bytes: 10, ..base() }).await;
     assert!(matches!(error, StartError::InFlightBudget { budget: 10, .. }));
+    let never = std::time::Duration::ZERO;
+    let error = refused(BrokerOptions { maintenance_interval: never, ..base() }).await;
+    assert!(matches!(error, StartError::MaintenanceInterval));
 }
 
 #[tokio::test]

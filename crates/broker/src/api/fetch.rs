@@ -107,10 +107,10 @@ async fn fetch(core: &Core, request: &FetchRequest) -> Gathered {
     let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)).min(MAX_WAIT);
     let deadline = Instant::now() + wait;
     let wanted = usize::try_from(request.min_bytes).unwrap_or(0);
-    let mut watches = watches(core, request);
     loop {
-        // Marking before reading: an append in between wakes the wait below.
-        watches.iter_mut().for_each(|watch| drop(watch.borrow_and_update()));
+        // Watching before reading: an append in between wakes the wait below. Anew each time,
+        // because a topic that was deleted and created again has other partitions.
+        let mut watches = watches(core, request);
         let gathered = gather(core, request).await;
         let enough = gathered.failed || gathered.bytes >= wanted || watches.is_empty();
         if enough || Instant::now() >= deadline {
