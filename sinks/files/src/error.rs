@@ -1,0 +1,65 @@
+//! Stable codes, and what the runtime is told.
+
+use std::io;
+use std::path::Path;
+
+use throughline_connector::{DeliverError, RecordPosition};
+
+/// An option is wrong.
+pub(crate) const OPTION: &str = "TL3001";
+/// The folder cannot be used at the start.
+pub(crate) const FOLDER: &str = "TL3002";
+/// The folder cannot be written now.
+pub(crate) const NOT_WRITABLE: &str = "TL3003";
+/// A record is not what its schema says.
+pub(crate) const RECORD: &str = "TL3004";
+/// A schema has no form in the file format.
+pub(crate) const SCHEMA: &str = "TL3005";
+/// The folder holds files that do not fit together.
+pub(crate) const DAMAGED: &str = "TL3006";
+/// What was written could not be read back after an error.
+pub(crate) const LOST: &str = "TL3007";
+
+/// The target may be writable later.
+pub(crate) fn unavailable(path: &Path, error: io::Error) -> DeliverError {
+    DeliverError::Unavailable {
+        code: NOT_WRITABLE,
+        target: path.display().to_string(),
+        fix: "look at its room and permissions; delivery goes on by itself".to_owned(),
+        retry_after: None,
+        cause: Box::new(error),
+    }
+}
+
+/// A record that cannot be written.
+pub(crate) fn refused(position: RecordPosition, reason: String) -> DeliverError {
+    DeliverError::Refused { code: RECORD, position, reason }
+}
+
+/// A schema that cannot be written.
+pub(crate) fn schema(problem: String) -> DeliverError {
+    DeliverError::Halt {
+        code: SCHEMA,
+        problem,
+        fix: "use format jsonl, or leave the topic to another sink".to_owned(),
+    }
+}
+
+/// Files that do not fit together.
+pub(crate) fn damaged(path: &Path, problem: &str) -> DeliverError {
+    DeliverError::Halt {
+        code: DAMAGED,
+        problem: format!("{}: {problem}", path.display()),
+        fix: "move the file away and restart; what it covered is written again".to_owned(),
+    }
+}
+
+/// What was not yet durable is gone.
+pub(crate) fn lost(path: &Path) -> DeliverError {
+    DeliverError::Halt {
+        code: LOST,
+        problem: format!("{}: what was written could not be read back", path.display()),
+        fix: "check the disk and restart; delivery goes on behind the last finished file"
+            .to_owned(),
+    }
+}

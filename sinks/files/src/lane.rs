@@ -1,0 +1,201 @@
+//! One partition: which records were taken, and the file they go into.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use throughline_avro::{Cursor, Node, Schema};
+use throughline_connector::{DeliverError, RecordPosition};
+use throughline_event::{Offset, Record, TopicPartition};
+
+use crate::error::refused;
+use crate::listing::{Held, held};
+use crate::options::{FormatOptions, Settings};
+use crate::part::Part;
+
+/// Deletes whose tombstones may still come; they come next to each other.
+const DELETES: usize = 256;
+
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub partition: TopicPartition,
+    folder: PathBuf,
+    /// What comes before this was taken.
+    next: Option<Offset>,
+    part: Option<Part>,
+    /// What is durable and was not reported yet.
+    durable: Option<Offset>,
+    /// Keys of the last deletes.
+    deletes: VecDeque<Vec<u8>>,
+    /// The record before the first one was a delete.
+    after_delete: bool,
+    /// Where a record says what it is, for the schema it was last looked up for.
+    op: Option<(Arc<Schema>, Option<OpPlace>)>,
+}
+
+/// The places of `meta` in a record and of `op` in it.
+#[derive(Debug, Clone, Copy)]
+struct OpPlace {
+    meta: usize,
+    op: usize,
+}
+
+impl Lane {
+    /// Reads what the folder holds. Returns the lane and where to go on.
+    pub(crate) fn open(
+        partition: TopicPartition,
+        settings: &Settings,
+    ) -> Result<(Self, Option<Offset>), DeliverError> {
+        let folder = settings.folder.join(partition.topic.as_str());
+        let held = held(&folder, partition.partition, settings.format)?;
+        let next = held.map(|Held { next, .. }| next);
+        let lane = Self {
+            partition,
+            folder,
+            next,
+            part: None,
+            durable: None,
+            deletes: VecDeque::new(),
+            after_delete: held.is_some_and(|held| held.after_delete),
+            op: None,
+        };
+        Ok((lane, next))
+    }
+
+    /// Takes a record, unless it was taken before.
+    pub(crate) fn take(
+        &mut self,
+        record: &Record<'_>,
+        settings: &Settings,
+    ) -> Result<(), DeliverError> {
+        if self.next.is_some_and(|next| record.offset < next) {
+            return Ok(());
+        }
+        if let Some(part) = &mut self.part {
+            let closed = part.closed
+                || record.value.is_some_and(|value| !part.takes(value.schema))
+                || part.is_full(&settings.roll);
+            if closed {
+                self.publish()?;
+            } else {
+                // Before more is taken, so that a target that is away does not fill the memory.
+                part.drain()?;
+            }
+        }
+        let refuse = |reason| {
+            let partition = self.partition.clone();
+            Err(refused(RecordPosition { partition, offset: record.offset }, reason))
+        };
+        match (record.value, record.key) {
+            (Some(value), key) => {
+                let is_delete = is_delete(&mut self.op, value.schema, value.bytes);
+                if let Err(reason) =
+                    part(&mut self.part, self.folder.clone(), record, settings).add(value)?
+                {
+                    return refuse(reason);
+                }
+                if let (true, Some(key)) = (is_delete, key) {
+                    self.deletes.truncate(DELETES - 1);
+                    self.deletes.push_front(key.bytes.to_vec());
+                }
+            }
+            (None, Some(key)) => {
+                let follows = self.deletes.iter().position(|known| known == key.bytes);
+                if let Some(at) = follows {
+                    self.deletes.remove(at);
+                } else if settings.format == FormatOptions::Jsonl && !self.after_delete {
+                    let part = part(&mut self.part, self.folder.clone(), record, settings);
+                    if let Err(reason) = part.add_delete(key) {
+                        return refuse(reason);
+                    }
+                }
+            }
+            // Nothing that could be written.
+            (None, None) => {}
+        }
+        self.after_delete = false;
+        self.next = Some(record.offset.next());
+        match &mut self.part {
+            Some(part) => part.covers(record.offset),
+            None => self.durable = self.next,
+        }
+        Ok(())
+    }
+
+    /// Writes out, and publishes what is full or old enough, or anything when `all`.
+    pub(crate) fn settle(&mut self, settings: &Settings, all: bool) -> Result<(), DeliverError> {
+        let Some(part) = &mut self.part else { return Ok(()) };
+        let due = part.since.elapsed() >= settings.roll.max_age;
+        if all || due || part.closed || part.is_full(&settings.roll) {
+            return self.publish();
+        }
+        part.drain()
+    }
+
+    fn publish(&mut self) -> Result<(), DeliverError> {
+        if let Some(part) = &mut self.part {
+            // A record that was refused may leave a file that holds nothing.
+            if !part.is_empty() {
+                part.publish()?;
+                self.durable = Some(part.last().next());
+            }
+            self.part = None;
+        }
+        Ok(())
+    }
+
+    /// How long until something has to be published.
+    pub(crate) fn due(&self, max_age: Duration) -> Option<Duration> {
+        let part = self.part.as_ref()?;
+        let left = max_age.saturating_sub(part.since.elapsed());
+        Some(if part.closed { Duration::ZERO } else { left })
+    }
+
+    /// What became durable since it was last asked.
+    pub(crate) fn report(&mut self) -> Option<Offset> {
+        self.durable.take()
+    }
+}
+
+fn part<'p>(
+    part: &'p mut Option<Part>,
+    folder: PathBuf,
+    record: &Record<'_>,
+    settings: &Settings,
+) -> &'p mut Part {
+    part.get_or_insert_with(|| Part::new(folder, settings.format, record.partition, record.offset))
+}
+
+/// Whether a canonical record says that its key is gone.
+fn is_delete(
+    known: &mut Option<(Arc<Schema>, Option<OpPlace>)>,
+    schema: &Arc<Schema>,
+    datum: &[u8],
+) -> bool {
+    if known.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, schema)) {
+        *known = Some((Arc::clone(schema), op_place(schema)));
+    }
+    let Some((_, Some(place))) = known else { return false };
+    op(schema, *place, datum) == Some("delete")
+}
+
+fn op_place(schema: &Schema) -> Option<OpPlace> {
+    let (meta, field) = schema.record()?.field("meta")?;
+    let Node::Record(record) = &*field.node else { return None };
+    let (op, field) = record.field("op")?;
+    matches!(&*field.node, Node::String(_)).then_some(OpPlace { meta, op })
+}
+
+fn op<'d>(schema: &Schema, place: OpPlace, datum: &'d [u8]) -> Option<&'d str> {
+    let record = schema.record()?;
+    let mut cursor = Cursor::new(datum);
+    for field in &record.fields[..place.meta] {
+        cursor.skip(&field.node).ok()?;
+    }
+    let Node::Record(meta) = &*record.fields[place.meta].node else { return None };
+    for field in &meta.fields[..place.op] {
+        cursor.skip(&field.node).ok()?;
+    }
+    cursor.str().ok()
+}

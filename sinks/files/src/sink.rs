@@ -1,0 +1,131 @@
+//! The sink: partitions in, files out.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use throughline_connector::{BoxError, ConnectError, DeliverError, Receipt, Sink, SinkContext};
+use throughline_event::{Offset, Record, RecordBatch, TopicPartition};
+
+use crate::error::FOLDER;
+use crate::lane::Lane;
+use crate::options::{FilesOptions, Settings};
+
+/// The file that one worker holds locked.
+const LOCK: &str = ".lock";
+
+/// Writes canonical records to the files of one folder.
+#[derive(Debug)]
+pub struct FilesSink {
+    settings: Settings,
+    lanes: Vec<Lane>,
+    /// The lane of the last record: most records of a batch are of one partition.
+    last: usize,
+    /// Held as long as the sink lives; released by the system when the process dies.
+    _lock: File,
+}
+
+impl Sink for FilesSink {
+    const KIND: &'static str = "files";
+    type Options = FilesOptions;
+
+    async fn connect(mut settings: Settings, cx: SinkContext) -> Result<Self, ConnectError> {
+        settings.folder = cx.base.join(&settings.folder);
+        let lock = lock(&settings.folder)?;
+        Ok(Self { settings, lanes: Vec::new(), last: 0, _lock: lock })
+    }
+
+    async fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<Receipt, DeliverError> {
+        let mut receipt = Receipt::default();
+        for partition in partitions {
+            self.forget(std::slice::from_ref(partition));
+            receipt.next.extend(self.open(partition)?.map(|next| (partition.clone(), next)));
+        }
+        Ok(receipt)
+    }
+
+    async fn revoked(&mut self, partitions: &[TopicPartition]) {
+        self.forget(partitions);
+    }
+
+    async fn deliver(&mut self, batch: &RecordBatch) -> Result<Receipt, DeliverError> {
+        for record in batch.iter() {
+            let at = self.lane(&record)?;
+            self.lanes[at].take(&record, &self.settings)?;
+        }
+        self.settle(false)
+    }
+
+    fn flush_due(&self) -> Option<Duration> {
+        self.lanes.iter().filter_map(|lane| lane.due(self.settings.roll.max_age)).min()
+    }
+
+    async fn flush(&mut self, all: bool) -> Result<Receipt, DeliverError> {
+        self.settle(all)
+    }
+}
+
+impl FilesSink {
+    fn settle(&mut self, all: bool) -> Result<Receipt, DeliverError> {
+        for lane in &mut self.lanes {
+            lane.settle(&self.settings, all)?;
+        }
+        let durable = |lane: &mut Lane| lane.report().map(|next| (lane.partition.clone(), next));
+        Ok(Receipt { next: self.lanes.iter_mut().filter_map(durable).collect() })
+    }
+
+    fn forget(&mut self, partitions: &[TopicPartition]) {
+        self.lanes.retain(|lane| !partitions.contains(&lane.partition));
+    }
+
+    fn open(&mut self, partition: &TopicPartition) -> Result<Option<Offset>, DeliverError> {
+        let (lane, next) = Lane::open(partition.clone(), &self.settings)?;
+        self.lanes.push(lane);
+        Ok(next)
+    }
+
+    fn lane(&mut self, record: &Record<'_>) -> Result<usize, DeliverError> {
+        let of = |lane: &Lane| {
+            lane.partition.partition == record.partition && lane.partition.topic == *record.topic
+        };
+        if !self.lanes.get(self.last).is_some_and(of) {
+            self.last = match self.lanes.iter().position(of) {
+                Some(at) => at,
+                None => {
+                    let (topic, partition) = (record.topic.clone(), record.partition);
+                    self.open(&TopicPartition { topic, partition })?;
+                    self.lanes.len() - 1
+                }
+            };
+        }
+        Ok(self.last)
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, ConnectError> {
+    let unreachable = |cause: BoxError, fix: &str| ConnectError::Unreachable {
+        code: FOLDER,
+        target: folder.display().to_string(),
+        fix: fix.to_owned(),
+        cause,
+    };
+    let opened = fs::create_dir_all(folder).and_then(|()| {
+        let path = folder.join(LOCK);
+        OpenOptions::new().create(true).truncate(false).write(true).open(path)
+    });
+    let file = opened.map_err(|error| {
+        unreachable(error.into(), "create the folder and let this user write to it")
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let cause = io::Error::from(io::ErrorKind::WouldBlock);
+            let fix = "another worker writes to it: give each worker a folder of its own";
+            Err(unreachable(cause.into(), fix))
+        }
+        Err(TryLockError::Error(error)) => {
+            Err(unreachable(error.into(), "use a file system that has locks"))
+        }
+    }
+}

@@ -1,0 +1,216 @@
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use throughline_avro::Schema;
+use throughline_connector::{DeliverError, Disposition, Receipt, Sink};
+use throughline_event::{Datum, Micros, Offset, Record, RecordBatch};
+
+use crate::support::{Folder, Records, now, partition};
+
+const TOPIC: &str = "canonical.inventory";
+
+fn line(op: &str, sku: &str, on_hand: i64) -> serde_json::Value {
+    json!({"meta": {"op": op}, "sku": sku, "on_hand": on_hand})
+}
+
+#[test]
+fn a_file_is_named_by_its_offsets_and_holds_one_record_a_line() {
+    let folder = Folder::new("jsonl");
+    let mut sink = folder.connect().unwrap();
+    let at = partition(TOPIC, 2);
+    let mut records = Records::new();
+    records.upsert(&at, 5, "a", 1);
+    records.upsert(&at, 9, "b", 2);
+    assert_eq!(now(sink.deliver(&records.batch)).unwrap(), Receipt::default());
+    assert!(folder.names(TOPIC).iter().all(|name| name.starts_with('.')));
+    let receipt = now(sink.flush(true)).unwrap();
+    assert_eq!(receipt.next, [(at.clone(), Offset(10))]);
+    assert_eq!(folder.names(TOPIC), ["2-00000000000000000005-00000000000000000009.jsonl"]);
+    assert_eq!(folder.lines(&at), [line("upsert", "a", 1), line("upsert", "b", 2)]);
+}
+
+#[test]
+fn a_delete_is_a_record_and_its_tombstone_is_not() {
+    let folder = Folder::new("jsonl");
+    let at = partition(TOPIC, 0);
+    let mut records = Records::new();
+    records.upsert(&at, 0, "a", 1);
+    records.delete(&at, 1, "a");
+    records.delete(&at, 2, "b");
+    records.push(&at, 3, "a", None);
+    records.push(&at, 4, "b", None);
+    records.push(&at, 5, "c", None);
+    let mut sink = folder.connect().unwrap();
+    let _ = now(sink.deliver(&records.batch)).unwrap();
+    let receipt = now(sink.flush(true)).unwrap();
+    assert_eq!(receipt.next, [(at.clone(), Offset(6))]);
+    assert_eq!(
+        folder.lines(&at),
+        [
+            line("upsert", "a", 1),
+            line("delete", "a", 0),
+            line("delete", "b", 0),
+            json!({"meta": {"op": "delete"}, "key": {"sku": "c"}}),
+        ]
+    );
+}
+
+#[test]
+fn a_tombstone_that_comes_after_a_restart_is_no_record_either() {
+    let folder = Folder::new("jsonl");
+    let at = partition(TOPIC, 0);
+    let mut sink = folder.connect().unwrap();
+    let mut records = Records::new();
+    records.delete(&at, 0, "a");
+    let _ = now(sink.deliver(&records.batch)).unwrap();
+    let _ = now(sink.flush(true)).unwrap();
+    drop(sink);
+    let mut sink = folder.connect().unwrap();
+    let receipt = now(sink.assigned(std::slice::from_ref(&at))).unwrap();
+    assert_eq!(receipt.next, [(at.clone(), Offset(1))]);
+    let mut records = Records::new();
+    records.push(&at, 1, "a", None);
+    let receipt = now(sink.deliver(&records.batch)).unwrap();
+    assert_eq!(receipt.next, [(at.clone(), Offset(2))], "nothing has to be written for it");
+    assert_eq!(sink.flush_due(), None);
+    let mut records = Records::new();
+    records.push(&at, 2, "z", None);
+    let _ = now(sink.deliver(&records.batch)).unwrap();
+    let _ = now(sink.flush(true)).unwrap();
+    assert_eq!(folder.lines(&at).len(), 2);
+}
+
+#[test]
+fn parquet_has_no_rows_for_tombstones() {
+    let folder = Folder::new("parquet");
+    let at = partition(TOPIC, 0);
+    let mut records = Records::new();
+    records.push(&at, 0, "a", None);
+    let mut sink = folder.connect().unwrap();
+    let receipt = now(sink.deliver(&records.batch)).unwrap();
+    assert_eq!(receipt.next, [(at, Offset(1))]);
+    assert!(folder.names(TOPIC).is_empty());
+}
+
+#[test]
+fn a_parquet_file_has_one_schema() {
+    let folder = Folder::new("parquet");
+    let at = partition(TOPIC, 0);
+    let mut records = Records::new();
+    records.upsert(&at, 0, "a", 1);
+    let mut newer = line("upsert", "b", 1);
+    newer["more"] = json!("x");
+    records.push(&at, 1, "b", Some(newer));
+    let mut sink = folder.connect().unwrap();
+    let receipt = now(sink.deliver(&records.batch)).unwrap();
+    assert_eq!(receipt.next, [(at, Offset(1))]);
+    let _ = now(sink.flush(true)).unwrap();
+    assert_eq!(folder.names(TOPIC).len(), 2);
+}
+
+#[test]
+fn a_file_is_rolled_by_size_and_by_age() {
+    let at = partition(TOPIC, 0);
+    let mut records = Records::new();
+    (0..100).for_each(|n| records.upsert(&at, n, "a", n));
+    let folder = Folder::new("jsonl").roll(json!({"max_age": "1h", "max_bytes": "1KiB"}));
+    let mut sink = folder.connect().unwrap();
+    let _ = now(sink.deliver(&records.batch)).unwrap();
+    assert!(folder.names(TOPIC).len() >= 4);
+    assert!(sink.flush_due().is_some_and(|due| due > Duration::from_secs(3_000)));
+    let folder = Folder::new("jsonl").roll(json!({"max_age": "0ms"}));
+    let mut sink = folder.connect().unwrap();
+    let receipt = now(sink.deliver(&records.batch)).unwrap();
+    assert_eq!(receipt.next, [(at, Offset(100))]);
+    assert_eq!(sink.flush_due(), None);
+}
+
+#[test]
+fn two_workers_cannot_write_to_one_folder() {
+    let folder = Folder::new("jsonl");
+    let first = folder.connect().unwrap();
+    let error = folder.connect().unwrap_err().to_string();
+    assert!(error.starts_with("TL3002") && error.contains("another worker"), "{error}");
+    drop(first);
+    folder.connect().unwrap();
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_can_be_tried_again() {
+    let folder = Folder::new("jsonl");
+    fs::write(folder.path(), "").unwrap();
+    let error = folder.connect().unwrap_err().to_string();
+    assert!(error.starts_with("TL3002"), "{error}");
+    fs::remove_file(folder.path()).unwrap();
+    folder.connect().unwrap();
+}
+
+#[test]
+fn files_of_others_stay_and_damaged_ones_halt() {
+    let folder = Folder::new("jsonl");
+    let at = partition(TOPIC, 0);
+    fs::create_dir_all(folder.topic(TOPIC)).unwrap();
+    fs::write(folder.topic(TOPIC).join("notes.txt"), "x").unwrap();
+    let mut sink = folder.connect().unwrap();
+    assert_eq!(now(sink.assigned(std::slice::from_ref(&at))).unwrap(), Receipt::default());
+    let cut = folder.topic(TOPIC).join("0-00000000000000000000-00000000000000000009.jsonl");
+    fs::write(&cut, "{\"a\":").unwrap();
+    let error = now(sink.assigned(std::slice::from_ref(&at))).unwrap_err();
+    assert_eq!(error.disposition(), Disposition::Halt);
+    assert!(error.to_string().starts_with("TL3006"), "{error}");
+    assert!(cut.exists());
+    assert!(folder.names(TOPIC).contains(&"notes.txt".to_owned()));
+}
+
+#[test]
+fn a_record_that_is_not_what_its_schema_says_is_refused_alone() {
+    for format in ["jsonl", "parquet"] {
+        let folder = Folder::new(format);
+        let at = partition(TOPIC, 0);
+        let mut records = Records::new();
+        records.upsert(&at, 0, "a", 1);
+        let good = records.batch.get(0).unwrap();
+        let value = good.value.unwrap();
+        let mut batch = RecordBatch::new();
+        batch.push(good);
+        let cut = Datum { schema: value.schema, bytes: &value.bytes[..3] };
+        batch.push(Record { offset: Offset(1), value: Some(cut), ..good });
+        let mut sink = folder.connect().unwrap();
+        let error = now(sink.deliver(&batch)).unwrap_err();
+        match error.disposition() {
+            Disposition::DeadLetter(position) => assert_eq!(position.offset, Offset(1)),
+            other => panic!("{format}: {other:?}"),
+        }
+        assert!(error.to_string().starts_with("TL3004"), "{error}");
+        // The runtime delivers the rest.
+        let mut rest = RecordBatch::new();
+        rest.push(good);
+        rest.push(Record { offset: Offset(2), ..good });
+        let _ = now(sink.deliver(&rest)).unwrap();
+        assert_eq!(now(sink.flush(true)).unwrap().next, [(at, Offset(3))]);
+        assert_eq!(folder.names(TOPIC).len(), 1);
+    }
+}
+
+#[test]
+fn a_schema_without_a_form_in_parquet_halts() {
+    let folder = Folder::new("parquet");
+    let at = partition(TOPIC, 0);
+    let text = json!({"type": "record", "name": "R", "fields": [
+        {"name": "x", "type": ["string", "long"]}]});
+    let schema = Arc::new(Schema::parse(&text.to_string()).unwrap());
+    let mut batch = RecordBatch::new();
+    batch.push(Record {
+        topic: &at.topic,
+        partition: at.partition,
+        offset: Offset(0),
+        timestamp: Micros(0),
+        key: None,
+        value: Some(Datum { schema: &schema, bytes: &[2, 2] }),
+        headers: &[],
+    });
+    let error = now(folder.connect().unwrap().deliver(&batch)).unwrap_err();
+    assert!(matches!(error, DeliverError::Halt { code: "TL3005", .. }), "{error}");
+}
