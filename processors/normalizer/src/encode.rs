@@ -100,8 +100,8 @@ pub(crate) enum Encoder {
 #[derive(Debug)]
 pub(crate) struct RecordEncoder {
     fields: Vec<FieldEncoder>,
-    /// Indexes into `fields` by name, the order of a value's own keys.
-    by_name: Vec<usize>,
+    /// Beginning of the name and index into `fields`, by name: the order of a value's own keys.
+    by_name: Vec<(u64, usize)>,
 }
 
 #[derive(Debug)]
@@ -217,8 +217,9 @@ impl RecordEncoder {
         }
         let fields: Vec<_> =
             fields.iter().map(|field| FieldEncoder::new(field, system)).collect::<Option<_>>()?;
-        let mut by_name: Vec<_> = (0..fields.len()).collect();
-        by_name.sort_by(|a, b| fields[*a].name.cmp(&fields[*b].name));
+        let mut by_name: Vec<_> =
+            fields.iter().enumerate().map(|(at, field)| (prefix(&field.name), at)).collect();
+        by_name.sort_by(|a, b| fields[a.1].name.cmp(&fields[b.1].name));
         Some(Self { fields, by_name })
     }
 
@@ -228,8 +229,10 @@ impl RecordEncoder {
         let mut known = self.by_name.iter();
         // Both sides are in the order of names, so one pass pairs them.
         'keys: for (key, value) in value {
-            for at in known.by_ref() {
-                match self.fields[*at].name.as_str().cmp(key.as_str()) {
+            let begin = prefix(key);
+            for (known, at) in known.by_ref() {
+                let by_text = || self.fields[*at].name.as_str().cmp(key.as_str());
+                match known.cmp(&begin).then_with(by_text) {
                     std::cmp::Ordering::Less => {}
                     std::cmp::Ordering::Equal => {
                         found[*at] = Some(value);
@@ -291,6 +294,14 @@ impl FieldEncoder {
             }
         }
     }
+}
+
+/// The first eight bytes as a number that sorts as they do: most names differ in it.
+fn prefix(name: &str) -> u64 {
+    let mut bytes = [0; 8];
+    let len = name.len().min(8);
+    bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
+    u64::from_be_bytes(bytes)
 }
 
 #[cfg(test)]

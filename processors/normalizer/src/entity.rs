@@ -54,6 +54,28 @@ struct Encoded {
     record: ObjectMap,
 }
 
+/// The records of one side of a change.
+struct Side {
+    records: Vec<Encoded>,
+    /// Places in `records`, by writer and key.
+    by_key: Vec<usize>,
+}
+
+impl Encoded {
+    fn place(&self) -> (usize, &[u8]) {
+        (self.writer, &self.key)
+    }
+}
+
+impl Side {
+    /// The record with the same key.
+    fn find(&self, other: &Encoded) -> Option<&Encoded> {
+        let found =
+            self.by_key.binary_search_by(|at| self.records[*at].place().cmp(&other.place()));
+        found.ok().map(|at| &self.records[self.by_key[at]])
+    }
+}
+
 impl Entity {
     /// The plan for a writer's schema, made when it is first met.
     pub(crate) fn plan(&self, schema: &Arc<Schema>) -> Result<Arc<Plan>, ProcessError> {
@@ -157,18 +179,19 @@ impl Entity {
         Ok(Encoded { writer, key, body, record })
     }
 
-    fn encode_all(&self, mapped: Vec<Mapped>) -> Result<Vec<Encoded>, ProcessError> {
-        let mut all: Vec<Encoded> = Vec::with_capacity(mapped.len());
-        for mapped in mapped {
-            let next = self.encode(mapped)?;
-            if all.iter().any(|known| known.writer == next.writer && known.key == next.key) {
-                let entity = &self.writers[next.writer].entity.name;
-                let reason = format!("two {entity} records of one document have the same key");
-                return Err(self.mapping.error("TL2024", "mapping", reason, None));
-            }
-            all.push(next);
+    fn encode_all(&self, mapped: Vec<Mapped>) -> Result<Side, ProcessError> {
+        let records = mapped.into_iter().map(|mapped| self.encode(mapped));
+        let records: Vec<Encoded> = records.collect::<Result<_, _>>()?;
+        let mut by_key: Vec<usize> = (0..records.len()).collect();
+        by_key.sort_by(|a, b| records[*a].place().cmp(&records[*b].place()));
+        if let Some(twice) =
+            by_key.windows(2).find(|pair| records[pair[0]].place() == records[pair[1]].place())
+        {
+            let entity = &self.writers[records[twice[0]].writer].entity.name;
+            let reason = format!("two {entity} records of one document have the same key");
+            return Err(self.mapping.error("TL2024", "mapping", reason, None));
         }
-        Ok(all)
+        Ok(Side { records, by_key })
     }
 
     /// Appends what the step from `before` to `after` means: deletes, tombstones, upserts.
@@ -182,9 +205,8 @@ impl Entity {
     ) -> Result<(), ProcessError> {
         let before = self.encode_all(before)?;
         let after = self.encode_all(after)?;
-        let same = |a: &Encoded, b: &Encoded| a.writer == b.writer && a.key == b.key;
-        for record in &after {
-            let known = before.iter().find(|known| same(known, record));
+        for record in &after.records {
+            let known = before.find(record);
             let entity = self.writers[record.writer].entity.name.as_str();
             invariants::check(entity, &record.record, known.map(|known| &known.record)).map_err(
                 |violation| {
@@ -195,11 +217,11 @@ impl Entity {
         }
         let trace = headers.iter().find(|(name, _)| name == "traceparent");
         let trace = trace.map(|(_, value)| value.as_slice());
-        for gone in before.iter().filter(|known| !after.iter().any(|now| same(now, known))) {
+        for gone in before.records.iter().filter(|known| after.find(known).is_none()) {
             self.push(change, MetaOp::Delete, gone, trace, out);
         }
-        for record in &after {
-            let known = before.iter().find(|known| same(known, record));
+        for record in &after.records {
+            let known = before.find(record);
             if known.is_none_or(|known| known.body != record.body) {
                 self.push(change, MetaOp::Upsert, record, trace, out);
             }

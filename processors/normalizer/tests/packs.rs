@@ -162,3 +162,18 @@ fn the_schemas_of_the_packs_have_the_columns_that_are_captured() {
         }
     }
 }
+
+#[test]
+fn a_fixture_that_is_none_of_the_packs_is_refused() {
+    let name = |name: &str| EntityName::new(name).unwrap();
+    let fixtures = Fixtures::load(sunrise()).unwrap();
+    let document = json!({ "sku": "A", "quantityOnStock": 1, "supplyChannel": "" });
+    let error = fixtures.run(&name("price"), None, Some(&document)).unwrap_err();
+    assert!(error.to_string().starts_with("TL2040"), "{error}");
+    let error = fixtures.run(&name("order"), None, Some(&document)).unwrap_err();
+    assert!(error.to_string().starts_with("TL2041"), "{error}");
+    let mut broken = sunrise();
+    broken.pack.entities[0].document = Schema::parse("\"string\"").unwrap();
+    let Err(error) = Fixtures::load(broken) else { panic!("a text is no document") };
+    assert!(error.to_string().starts_with("TL2042"), "{error}");
+}
