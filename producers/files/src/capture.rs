@@ -213,10 +213,16 @@ impl Watch {
                     Found::Nothing(wait) => return Ok(Some(wait)),
                 },
             };
-            let step = job.step(turn.out)?;
+            let before = turn.out.batch.items.len();
+            let stepped = job.step(turn.out);
+            let reached = stepped.as_ref().unwrap_or(&Step::Pause);
+            if let Err(error) = self.keep(&job, reached, turn.state) {
+                // What the position does not cover would be published again.
+                turn.out.batch.items.truncate(before);
+                return Err(error);
+            }
             turn.moved = true;
-            self.keep(&job, &step, turn.state)?;
-            if step == Step::Pause {
+            if stepped? == Step::Pause {
                 self.job = Some(job);
                 break;
             }
@@ -267,8 +273,8 @@ impl Watch {
                 file.reading = None;
             }
             Step::Refused => {
-                file.refused = Some(job.version.clone());
                 file.reading = Some(reading(job)?);
+                file.refused = Some(job.version.clone());
             }
             Step::Pause | Step::Waiting { .. } => file.reading = Some(reading(job)?),
         }
