@@ -20,7 +20,7 @@ use crate::topics::{PartitionInfo, TopicInfo, TopicSpec, Topics};
 struct Inner {
     options: BusOptions,
     schemas: Arc<Schemas>,
-    topics: Topics,
+    topics: Arc<Topics>,
 }
 
 /// A Kafka cluster with its schema registry. Cheap to clone; calls block.
@@ -35,7 +35,7 @@ impl Bus {
     pub fn connect(options: BusOptions) -> Result<Self, BusError> {
         options.validate()?;
         let schemas = Arc::new(Schemas::new(&options)?);
-        let topics = Topics::new(&options)?;
+        let topics = Arc::new(Topics::new(&options)?);
         topics.all()?;
         schemas.probe()?;
         Ok(Self(Arc::new(Inner { options, schemas, topics })))
@@ -111,7 +111,8 @@ impl Bus {
 
     /// A member of a consumer group.
     pub fn consumer(&self, options: ConsumerOptions) -> Result<Consumer, BusError> {
-        Consumer::new(&self.0.options, Arc::clone(&self.0.schemas), options)
+        let Inner { options: bus, schemas, topics } = &*self.0;
+        Consumer::new(bus, Arc::clone(schemas), Arc::clone(topics), options)
     }
 
     /// Reads a partition from an offset to the end it has now, and returns the offset to go on at.

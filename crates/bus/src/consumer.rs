@@ -1,7 +1,10 @@
 //! Consumers: members of a group that fill batches on the caller's thread.
 
 mod context;
+mod filled;
 mod lag;
+mod lists;
+mod options;
 mod pump;
 
 use std::sync::Arc;
@@ -11,18 +14,22 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedMessage;
-use rdkafka::topic_partition_list::TopicPartitionListElem;
-use throughline_event::{Offset, PartitionId, RecordBatch, TopicName, TopicPartition};
+use throughline_event::{Offset, RecordBatch, TopicName, TopicPartition};
 
 use crate::BusError;
-use crate::decode::{Decoder, Entry, Undecodable, topic_name};
+use crate::decode::{Decoder, Undecodable};
 use crate::error::{Recovery, is_fenced, is_transient, reason};
 use crate::options::BusOptions;
 use crate::schemas::Schemas;
 use crate::signal::{Waited, Waker};
+use crate::topics::Topics;
 use context::{Change, carry_out};
+use filled::{Filled, is_of};
 pub use lag::PartitionLag;
-pub(crate) use pump::{Next, Pump, config};
+use lists::{list, partitions_of};
+pub(crate) use lists::{list_with_offsets, offsets_of};
+pub use options::{ConsumerOptions, From, Isolation, Rebalance};
+pub(crate) use pump::{Next, Pump, config, with_ends};
 
 /// A member that says nothing for so long is taken to be dead, and its partitions go to others.
 /// The client's own thread says it is alive, so a slow worker is not a dead one.
@@ -34,81 +41,6 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
 
 /// How long calls to the coordinator may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Which records are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Isolation {
-    /// Only those of committed transactions, and those outside of any.
-    #[default]
-    ReadCommitted,
-    /// All, those of open and aborted transactions too.
-    ReadUncommitted,
-}
-
-impl Isolation {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ReadCommitted => "read_committed",
-            Self::ReadUncommitted => "read_uncommitted",
-        }
-    }
-}
-
-/// Where a partition without a committed offset begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum From {
-    /// At the first record there is.
-    #[default]
-    Earliest,
-    /// Behind the last one.
-    Latest,
-}
-
-/// How partitions move between the members of a group. All members must use the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Rebalance {
-    /// Only the partitions that move stop (`cooperative-sticky`). For sinks.
-    #[default]
-    Cooperative,
-    /// All partitions stop (`range`). For transactions: the client joins the next generation only
-    /// when the worker has given its partitions back, so the generation cannot change under an open
-    /// transaction, which the broker would refuse to commit. `range` also gives partition n of every
-    /// input to the same member.
-    Eager,
-}
-
-/// How to consume.
-#[derive(Debug, Clone)]
-pub struct ConsumerOptions {
-    /// The consumer group.
-    pub group: String,
-    /// The topics.
-    pub topics: Vec<TopicName>,
-    /// Where a partition without a committed offset begins.
-    pub from: From,
-    /// Which records are read.
-    pub isolation: Isolation,
-    /// How partitions move.
-    pub rebalance: Rebalance,
-    /// A name that is this member's own and stays over restarts: a worker that comes back within
-    /// the session timeout (10 s) gets its partitions at once and no other member notices. Two
-    /// workers with one name fence each other.
-    pub instance: Option<String>,
-}
-
-impl ConsumerOptions {
-    /// The defaults: from the earliest, committed records only, cooperative.
-    pub fn new(group: impl Into<String>, topics: impl IntoIterator<Item = TopicName>) -> Self {
-        Self {
-            group: group.into(),
-            topics: topics.into_iter().collect(),
-            from: From::default(),
-            isolation: Isolation::default(),
-            rebalance: Rebalance::default(),
-            instance: None,
-        }
-    }
-}
 
 /// What a poll found.
 #[derive(Debug)]
@@ -151,6 +83,8 @@ impl std::fmt::Debug for ConsumerGroup {
 pub struct Consumer {
     pump: Pump,
     decoder: Decoder,
+    topics: Arc<Topics>,
+    from: From,
     group: String,
     instance: Option<String>,
     /// Told to the worker, carried out by the next poll.
@@ -165,6 +99,7 @@ impl Consumer {
     pub(crate) fn new(
         options: &BusOptions,
         schemas: Arc<Schemas>,
+        topic_client: Arc<Topics>,
         wanted: ConsumerOptions,
     ) -> Result<Self, BusError> {
         let ConsumerOptions { group, topics, from, isolation, rebalance, instance } = wanted;
@@ -202,6 +137,8 @@ impl Consumer {
         let consumer = Self {
             pump,
             decoder: Decoder::new(schemas),
+            topics: topic_client,
+            from,
             group,
             instance,
             told: None,
@@ -372,7 +309,10 @@ impl Consumer {
     }
 
     fn carry_out_told(&mut self) -> Result<(), BusError> {
-        let Some(change) = self.told.take() else { return Ok(()) };
+        let Some(mut change) = self.told.take() else { return Ok(()) };
+        if let Change::Assign(list) = &mut change {
+            self.find_beginnings(list);
+        }
         let done = carry_out(&self.pump.consumer, &change);
         let (partitions, assigned) = match &change {
             Change::Assign(list) => (partitions_of(list), true),
@@ -388,6 +328,34 @@ impl Consumer {
             self.held = None;
         }
         done.map_err(|error| self.failed("change the assignment", &error))
+    }
+
+    /// Finds the offset of each partition that has none yet. Left to the client, a partition that
+    /// was never committed would begin a timer of 100 ms later; it still is when this fails.
+    fn find_beginnings(&self, partitions: &mut TopicPartitionList) {
+        let missing: Vec<_> = offsets_of(partitions)
+            .into_iter()
+            .filter_map(|(partition, offset)| offset.is_none().then_some(partition))
+            .collect();
+        if missing.is_empty() {
+            return;
+        }
+        let Ok(committed) = self.committed(&missing) else { return };
+        for (partition, committed) in committed {
+            let (topic, number) = (&partition.topic, partition.partition);
+            let beginning = || {
+                let found = self.topics.offsets(topic, number).ok()?;
+                Some(match self.from {
+                    From::Earliest => found.start,
+                    From::Latest => found.end,
+                })
+            };
+            let Some(offset) = committed.or_else(beginning) else { continue };
+            let offset = rdkafka::Offset::Offset(offset.0);
+            if let Err(error) = partitions.set_partition_offset(topic.as_str(), number.0, offset) {
+                tracing::warn!(group = self.group, error = %error, "could not set an offset");
+            }
+        }
     }
 
     /// The change that comes next, when everything before it was handed over.
@@ -482,101 +450,4 @@ impl std::fmt::Debug for Consumer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Consumer").field("group", &self.group).finish_non_exhaustive()
     }
-}
-
-/// What a poll has gathered beside the batch.
-#[derive(Debug, Default)]
-struct Filled {
-    undecodable: Vec<Undecodable>,
-    undecodable_bytes: usize,
-    next: Vec<(TopicPartition, Offset)>,
-}
-
-impl Filled {
-    fn is_empty(&self) -> bool {
-        self.next.is_empty()
-    }
-
-    fn is_full(&self, batch: &RecordBatch, max_records: usize, max_bytes: usize) -> bool {
-        batch.len() + self.undecodable.len() >= max_records.max(1)
-            || batch.size() + self.undecodable_bytes >= max_bytes.max(1)
-    }
-
-    fn take(
-        &mut self,
-        decoder: &mut Decoder,
-        message: &impl rdkafka::Message,
-        batch: &mut RecordBatch,
-    ) -> Result<(), BusError> {
-        decoder.decode(message, |entry| match entry {
-            Entry::Record(record) => batch.push(record),
-            Entry::Undecodable(bad) => {
-                let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-                self.undecodable_bytes += length(&bad.key) + length(&bad.value);
-                self.undecodable.push(bad);
-            }
-        })?;
-        let next = Offset(message.offset()).next();
-        // Records of one partition come in runs: the last one is nearly always it.
-        match self.next.iter_mut().rev().find(|(partition, _)| is_of(message, partition)) {
-            Some((_, offset)) => *offset = next,
-            None => {
-                let topic = topic_name(message.topic());
-                let partition = PartitionId(message.partition());
-                self.next.push((TopicPartition { topic, partition }, next));
-            }
-        }
-        Ok(())
-    }
-}
-
-impl std::convert::From<Filled> for Polled {
-    fn from(filled: Filled) -> Self {
-        Self::Records { undecodable: filled.undecodable, next: filled.next }
-    }
-}
-
-fn is_of(message: &impl rdkafka::Message, partition: &TopicPartition) -> bool {
-    message.partition() == partition.partition.0 && message.topic() == partition.topic.as_str()
-}
-
-pub(crate) fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(partitions.len());
-    for partition in partitions {
-        list.add_partition(partition.topic.as_str(), partition.partition.0);
-    }
-    list
-}
-
-pub(crate) fn list_with_offsets(offsets: &[(TopicPartition, Offset)]) -> TopicPartitionList {
-    let mut list = TopicPartitionList::with_capacity(offsets.len());
-    for (partition, offset) in offsets {
-        list.add_partition_offset(
-            partition.topic.as_str(),
-            partition.partition.0,
-            rdkafka::Offset::Offset(offset.0),
-        )
-        .expect("a number is an offset that the client can represent");
-    }
-    list
-}
-
-fn partition_of(element: &TopicPartitionListElem<'_>) -> TopicPartition {
-    TopicPartition {
-        topic: topic_name(element.topic()),
-        partition: PartitionId(element.partition()),
-    }
-}
-
-fn partitions_of(list: &TopicPartitionList) -> Vec<TopicPartition> {
-    list.elements().iter().map(partition_of).collect()
-}
-
-/// Committed offsets from the client's list.
-pub(crate) fn offsets_of(list: &TopicPartitionList) -> Vec<(TopicPartition, Option<Offset>)> {
-    let offset = |element: &TopicPartitionListElem<'_>| match element.offset() {
-        rdkafka::Offset::Offset(offset) => Some(Offset(offset)),
-        _ => None,
-    };
-    list.elements().iter().map(|element| (partition_of(element), offset(element))).collect()
 }

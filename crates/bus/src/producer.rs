@@ -2,18 +2,20 @@
 
 mod delivery;
 
+use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer as _, ThreadedProducer};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use throughline_avro::{SchemaId, frame_into};
 use throughline_event::{Micros, Offset, PartitionId, TopicName, TopicPartition};
 
 use crate::BusError;
 use crate::client::{ClientLog, base_config};
 use crate::consumer::{ConsumerGroup, list_with_offsets};
-use crate::error::{Recovery, is_fenced, reason};
+use crate::error::{Cause, Recovery, is_fenced, reason};
 use crate::options::BusOptions;
 use delivery::{DeliveryContext, Failure};
 
@@ -26,6 +28,10 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a record waits in the client for company. The library's flush, which would end this
 /// wait, polls in steps of 100 ms and is not used; every transaction therefore waits this long once.
 const LINGER: Duration = Duration::from_millis(1);
+
+/// How long a topic may be unknown before its records fail. Topics are created before they are
+/// written to, so this is for brokers that hear of it late.
+const UNKNOWN_TOPIC: Duration = Duration::from_secs(5);
 
 /// Kafka's default for the largest batch, less what a batch adds to a record.
 const LARGEST_RECORD: usize = 1_000_000;
@@ -54,7 +60,9 @@ pub struct Outgoing<'a> {
 ///
 /// Calls block. Dropping it with an open transaction aborts that.
 pub struct TransactionalProducer {
-    producer: ThreadedProducer<DeliveryContext>,
+    producer: Arc<BaseProducer<DeliveryContext>>,
+    /// Serves the delivery reports; absent only while it is dropped.
+    server: Option<JoinHandle<()>>,
     name: String,
     brokers: String,
     open: bool,
@@ -74,17 +82,23 @@ impl TransactionalProducer {
             .set("acks", "all")
             .set("partitioner", "murmur2_random")
             .set("linger.ms", LINGER.as_millis().to_string())
+            .set("topic.metadata.propagation.max.ms", UNKNOWN_TOPIC.as_millis().to_string())
             .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
             .set("queue.buffering.max.kbytes", (memory >> 10).to_string())
             .set("queue.buffering.max.messages", (memory / RECORD_OVERHEAD).to_string());
         let context = DeliveryContext::new(ClientLog::new(transactional_id, options));
-        let producer: ThreadedProducer<DeliveryContext> =
-            config.create_with_context(context).map_err(|cause| BusError::Client {
-                name: transactional_id.to_owned(),
-                cause: Box::new(cause),
-            })?;
+        let failed = |cause: Cause| BusError::Client { name: transactional_id.to_owned(), cause };
+        let producer: BaseProducer<DeliveryContext> =
+            config.create_with_context(context).map_err(|error| failed(Box::new(error)))?;
+        let producer = Arc::new(producer);
+        let served = Arc::clone(&producer);
+        let server = std::thread::Builder::new()
+            .name("bus-producer".to_owned())
+            .spawn(move || served.client().context().serve(&served))
+            .map_err(|error| failed(Box::new(error)))?;
         let mut this = Self {
             producer,
+            server: Some(server),
             name: transactional_id.to_owned(),
             brokers: options.brokers.clone(),
             open: false,
@@ -195,9 +209,7 @@ impl TransactionalProducer {
         if !self.open {
             return Ok(());
         }
-        self.repeat("abort", TRANSACTION_TIMEOUT, |producer| {
-            producer.abort_transaction(CALL_TIMEOUT)
-        })?;
+        self.repeat("abort", TRANSACTION_TIMEOUT, abort)?;
         self.open = false;
         // Aborting purges what was queued; its reports still count.
         self.drain(Instant::now() + CALL_TIMEOUT);
@@ -229,7 +241,7 @@ impl TransactionalProducer {
         &mut self,
         action: &'static str,
         limit: Duration,
-        call: impl Fn(&ThreadedProducer<DeliveryContext>) -> Result<(), KafkaError>,
+        call: impl Fn(&BaseProducer<DeliveryContext>) -> Result<(), KafkaError>,
     ) -> Result<(), BusError> {
         let deadline = Instant::now() + limit;
         loop {
@@ -328,12 +340,23 @@ impl Drop for TransactionalProducer {
     fn drop(&mut self) {
         if self.open && self.fatal().is_none() {
             // Left open, it would hide what others write from readers until its timeout.
-            let aborted = self.producer.abort_transaction(CALL_TIMEOUT);
-            if let Err(error) = aborted {
+            if let Err(error) = abort(&self.producer) {
                 tracing::warn!(producer = self.name, error = %error, "could not abort on the way out");
             }
         }
+        self.context().stop();
+        if let Some(server) = self.server.take()
+            && server.join().is_err()
+        {
+            tracing::error!(producer = self.name, "the thread for delivery reports has panicked");
+        }
     }
+}
+
+/// Aborting purges the client's queue and waits until the reports of that have been served.
+fn abort(producer: &BaseProducer<DeliveryContext>) -> Result<(), KafkaError> {
+    let context = producer.client().context();
+    context.while_purging(|| producer.abort_transaction(CALL_TIMEOUT))
 }
 
 impl std::fmt::Debug for TransactionalProducer {

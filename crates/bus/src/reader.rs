@@ -11,7 +11,7 @@ use rdkafka::message::Message as _;
 use throughline_event::{Offset, PartitionId, TopicName, TopicPartition};
 
 use crate::BusError;
-use crate::consumer::{Isolation, Next, Pump, config, offsets_of};
+use crate::consumer::{Isolation, Next, Pump, config, list_with_offsets, offsets_of, with_ends};
 use crate::decode::{Decoder, Entry};
 use crate::error::{Recovery, is_transient, reason};
 use crate::options::BusOptions;
@@ -104,7 +104,8 @@ impl Tail {
             return Err(BusError::Options { option: "tail", problem, fix });
         }
         let begins: Vec<_> = found.iter().map(|info| (info.partition, begin(info))).collect();
-        let pump = open(options, topic, &begins, *isolation)?;
+        let pump = open(options, *isolation, *follow)?;
+        begin_at(&pump, topic, &begins)?;
         let course = |(info, (_, begin)): (&PartitionInfo, &(PartitionId, Offset))| Course {
             partition: info.partition,
             end: info.end,
@@ -193,11 +194,13 @@ pub(crate) fn read_to_end(
     if begin == bounds.end {
         return Ok(begin);
     }
-    let pump = open(options, &partition.topic, &[(partition.partition, begin)], *isolation)?;
+    let pump = open(options, *isolation, false)?;
     let end = match isolation {
         Isolation::ReadCommitted => wait_until_stable(&pump, reading, bounds.end)?,
         Isolation::ReadUncommitted => bounds.end,
     };
+    // Not before: the client would tell an end that lies before the transactions just waited for.
+    begin_at(&pump, &partition.topic, &[(partition.partition, begin)])?;
     let mut decoder = Decoder::new(Arc::clone(schemas));
     let mut next = begin;
     let mut last_progress = Instant::now();
@@ -289,24 +292,22 @@ fn retried<T>(
     }
 }
 
-fn open(
-    options: &BusOptions,
-    topic: &TopicName,
-    begins: &[(PartitionId, Offset)],
-    isolation: Isolation,
-) -> Result<Pump, BusError> {
+fn open(options: &BusOptions, isolation: Isolation, follow: bool) -> Result<Pump, BusError> {
     // The client insists on a group to assign partitions. Nothing joins or commits in it.
     let group = format!("{}-reader", options.client_id);
     let mut config = config(options, &group, isolation);
-    config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
-    let pump = Pump::new(&config, &group, options)?;
-    let mut list = TopicPartitionList::with_capacity(begins.len());
-    for (partition, begin) in begins {
-        list.add_partition_offset(topic.as_str(), partition.0, rdkafka::Offset::Offset(begin.0))
-            .expect("a number is an offset that the client can represent");
-    }
-    pump.consumer().assign(&list).map_err(|error| failed(&error))?;
-    Ok(pump)
+    with_ends(&mut config, follow);
+    Pump::new(&config, &group, options)
+}
+
+fn begin_at(
+    pump: &Pump,
+    topic: &TopicName,
+    begins: &[(PartitionId, Offset)],
+) -> Result<(), BusError> {
+    let partition = |number| TopicPartition { topic: topic.clone(), partition: number };
+    let begins: Vec<_> = begins.iter().map(|(number, at)| (partition(*number), *at)).collect();
+    pump.consumer().assign(&list_with_offsets(&begins)).map_err(|error| failed(&error))
 }
 
 fn check(error: &KafkaError) -> Result<(), BusError> {

@@ -159,12 +159,26 @@ impl Topics {
         topic: &TopicName,
         partition: PartitionId,
     ) -> Result<PartitionInfo, BusError> {
-        let found = self.client.inner().fetch_watermarks(topic.as_str(), partition.0, self.timeout);
-        match found {
-            Ok((start, end)) => {
-                Ok(PartitionInfo { partition, start: Offset(start), end: Offset(end) })
+        use RDKafkaErrorCode as Code;
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            let client = self.client.inner();
+            let error = match client.fetch_watermarks(topic.as_str(), partition.0, self.timeout) {
+                Ok((start, end)) => {
+                    let (start, end) = (Offset(start), Offset(end));
+                    return Ok(PartitionInfo { partition, start, end });
+                }
+                Err(error) => error,
+            };
+            // The leader of a new topic is known before it serves.
+            let electing = matches!(
+                error.rdkafka_error_code(),
+                Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable)
+            );
+            if !electing || Instant::now() >= deadline {
+                return Err(self.refused("describe", topic, &error));
             }
-            Err(error) => Err(self.refused("describe", topic, &error)),
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 

@@ -85,16 +85,19 @@ fn rebalance_keeps_order(rebalance: Rebalance) {
     // What was committed, in order, by partition.
     let done: Mutex<HashMap<i32, Vec<i64>>> = Mutex::default();
     let (stop_second, finished) = (AtomicBool::new(false), AtomicBool::new(false));
-    let work = |stop: &AtomicBool| {
+    let (first_told, second_told) = (AtomicBool::new(false), AtomicBool::new(false));
+    let work = |stop: &AtomicBool, told: &AtomicBool| {
         let mut worker = Worker::new(bus.consumer(options.clone()).unwrap());
         while !stop.load(Ordering::SeqCst) {
             worker.step(&done);
+            told.fetch_or(worker.told, Ordering::SeqCst);
         }
-        worker.told
     };
     std::thread::scope(|scope| {
-        scope.spawn(|| work(&finished));
-        let second = scope.spawn(|| work(&stop_second));
+        // Also when something fails, so that the test ends and says what.
+        let _stop = StopAll([&stop_second, &finished]);
+        scope.spawn(|| work(&finished, &first_told));
+        scope.spawn(|| work(&stop_second, &second_told));
         let mut producer = bus.producer(&unique("p")).unwrap();
         for n in 0..EACH {
             producer.begin().unwrap();
@@ -103,11 +106,15 @@ fn rebalance_keeps_order(rebalance: Rebalance) {
             }
             producer.commit().unwrap();
             if n == EACH / 2 {
+                // The second member comes and goes in the middle of the writing.
+                let deadline = Instant::now() + PATIENCE;
+                while !second_told.load(Ordering::SeqCst) {
+                    assert!(Instant::now() < deadline, "the second member was given nothing");
+                    std::thread::sleep(Duration::from_millis(5));
+                }
                 stop_second.store(true, Ordering::SeqCst);
             }
         }
-        let told = second.join().unwrap();
-        assert!(told > 0, "the second member was never given anything");
         let deadline = Instant::now() + PATIENCE;
         let all = usize::try_from(EACH * i64::from(PARTITIONS)).unwrap();
         while done.lock().unwrap().values().map(Vec::len).sum::<usize>() < all
@@ -115,11 +122,18 @@ fn rebalance_keeps_order(rebalance: Rebalance) {
         {
             std::thread::sleep(Duration::from_millis(5));
         }
-        finished.store(true, Ordering::SeqCst);
     });
     let expected: Vec<_> = (0..EACH).collect();
     for partition in 0..PARTITIONS {
         assert_eq!(done.lock().unwrap()[&partition], expected, "{rebalance:?} {partition}");
+    }
+}
+
+struct StopAll<'a>([&'a AtomicBool; 2]);
+
+impl Drop for StopAll<'_> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|stop| stop.store(true, Ordering::SeqCst));
     }
 }
 
@@ -128,12 +142,13 @@ struct Worker {
     consumer: Consumer,
     batch: RecordBatch,
     undone: HashMap<TopicPartition, (Vec<i64>, Offset)>,
-    told: usize,
+    /// Whether it was given partitions.
+    told: bool,
 }
 
 impl Worker {
     fn new(consumer: Consumer) -> Self {
-        Self { consumer, batch: RecordBatch::new(), undone: HashMap::new(), told: 0 }
+        Self { consumer, batch: RecordBatch::new(), undone: HashMap::new(), told: false }
     }
 
     fn step(&mut self, done: &Mutex<HashMap<i32, Vec<i64>>>) {
@@ -151,12 +166,11 @@ impl Worker {
                 self.commit(done);
             }
             Polled::Revoked { partitions, .. } => {
-                self.told += 1;
                 self.commit(done);
                 // What could not be committed is read again by whoever is next.
                 self.undone.retain(|partition, _| !partitions.contains(partition));
             }
-            Polled::Assigned(_) => self.told += 1,
+            Polled::Assigned(partitions) => self.told |= !partitions.is_empty(),
             Polled::Nothing => {}
         }
     }

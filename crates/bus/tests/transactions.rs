@@ -160,7 +160,7 @@ fn offsets_and_outputs_are_exactly_once_over_crashes() {
     let expected: Vec<_> = (0..100).map(Some).collect();
     assert_eq!(read_all(&bus, &output, Isolation::ReadCommitted).0, expected);
     assert_eq!(
-        bus.committed(&group, &[input.clone()]).unwrap(),
+        bus.committed(&group, std::slice::from_ref(&input)).unwrap(),
         [(partition(&input, 0), Some(Offset(100)))]
     );
 }

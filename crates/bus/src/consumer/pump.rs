@@ -1,7 +1,7 @@
 //! The client's queue, taken apart event by event on the caller's thread.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -19,6 +19,16 @@ use crate::signal::Signal;
 /// The longest a fetch waits at the broker for the first record. New records end the wait at once;
 /// only a partition that joins while a fetch of others is waiting has to wait for its end.
 const FETCH_WAIT: Duration = Duration::from_millis(250);
+
+/// The same for a reader that only wants to reach the end: the client tells the end when a fetch
+/// came back without records.
+const FETCH_WAIT_TO_END: Duration = Duration::from_millis(5);
+
+/// How often a closing consumer is looked at. The library looks every 100 ms.
+const CLOSE_POLL: Duration = Duration::from_millis(2);
+
+/// How long a consumer may take to leave its group before the library's own closing takes over.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How soon a client looks again whether its queue has room. The default of a second would leave
 /// a fast worker waiting; this costs something only while a slow worker has its queue full.
@@ -71,6 +81,14 @@ pub(crate) fn config(options: &BusOptions, group: &str, isolation: Isolation) ->
     config
 }
 
+/// The settings of a reader that wants to know the end of each partition.
+pub(crate) fn with_ends(config: &mut ClientConfig, follow: bool) {
+    config.set("enable.partition.eof", "true").set("auto.offset.reset", "earliest");
+    if !follow {
+        config.set("fetch.wait.max.ms", FETCH_WAIT_TO_END.as_millis().to_string());
+    }
+}
+
 /// The settings of a member of a group.
 pub(crate) fn with_statistics(config: &mut ClientConfig) {
     config.set("statistics.interval.ms", STATISTICS.as_millis().to_string());
@@ -120,6 +138,20 @@ impl Pump {
                 None if context.log().events() == before => return Next::Empty,
                 None => {}
             }
+        }
+    }
+}
+
+impl Drop for Pump {
+    fn drop(&mut self) {
+        self.consumer.context().close();
+        if let Err(error) = self.consumer.close_queue() {
+            tracing::warn!(error = %error, "could not close a consumer");
+            return;
+        }
+        let deadline = Instant::now() + CLOSE_TIMEOUT;
+        while !self.consumer.closed() && Instant::now() < deadline {
+            drop(self.consumer.poll(CLOSE_POLL));
         }
     }
 }

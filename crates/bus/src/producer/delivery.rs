@@ -1,17 +1,26 @@
-//! Delivery reports: how many are outstanding, what failed, and where the records went.
+//! Delivery reports: how many are outstanding, what failed, where the records went, and the thread
+//! that serves them.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{DeliveryResult, Message as _};
-use rdkafka::producer::ProducerContext;
+use rdkafka::producer::{BaseProducer, ProducerContext};
 use throughline_event::{Offset, PartitionId, TopicPartition};
 
 use crate::client::ClientLog;
 use crate::decode::topic_name;
+
+/// How long one poll of the client lasts while reports are expected. Each is handled when it comes,
+/// but the library looks at the queue without pause in the last millisecond of a poll: shorter polls
+/// would cost more, longer ones would delay the end of the thread.
+const BUSY_POLL: Duration = Duration::from_millis(100);
+
+/// How often the client's log and errors are looked at while nothing is to be done.
+const IDLE_POLL: Duration = Duration::from_secs(1);
 
 /// The first record that was not written.
 #[derive(Debug, Clone)]
@@ -26,18 +35,24 @@ struct State {
     outstanding: u64,
     failure: Option<Failure>,
     next: Vec<(TopicPartition, Offset)>,
+    /// Reports are expected although none is outstanding: the client purges its queue.
+    purging: bool,
+    stopped: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct DeliveryContext {
     log: ClientLog,
     state: Mutex<State>,
+    /// A report has come.
     progress: Condvar,
+    /// The serving thread has something to do.
+    work: Condvar,
 }
 
 impl DeliveryContext {
     pub(super) fn new(log: ClientLog) -> Self {
-        Self { log, state: Mutex::default(), progress: Condvar::new() }
+        Self { log, state: Mutex::default(), progress: Condvar::new(), work: Condvar::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -50,7 +65,11 @@ impl DeliveryContext {
 
     /// One more record is about to be given to the client.
     pub(super) fn sending(&self) {
-        self.lock().outstanding += 1;
+        let mut state = self.lock();
+        state.outstanding += 1;
+        if state.outstanding == 1 {
+            self.work.notify_one();
+        }
     }
 
     /// The client did not take it.
@@ -90,6 +109,38 @@ impl DeliveryContext {
         let left = deadline.saturating_duration_since(Instant::now());
         let waited = self.progress.wait_timeout_while(state, left, |state| state.outstanding > 0);
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+    }
+
+    /// Serves reports during the call, which waits for them.
+    pub(super) fn while_purging<T>(&self, call: impl FnOnce() -> T) -> T {
+        self.lock().purging = true;
+        self.work.notify_one();
+        let result = call();
+        self.lock().purging = false;
+        result
+    }
+
+    /// Ends [`DeliveryContext::serve`].
+    pub(super) fn stop(&self) {
+        self.lock().stopped = true;
+        self.work.notify_one();
+    }
+
+    /// Polls the client until it is stopped; sleeps while no report is expected. The library's own
+    /// threaded producer polls all the time, which costs a hundredth of a core for each.
+    pub(super) fn serve(&self, producer: &BaseProducer<Self>) {
+        loop {
+            let state = self.lock();
+            let idle =
+                |state: &mut State| state.outstanding == 0 && !state.purging && !state.stopped;
+            let waited = self.work.wait_timeout_while(state, IDLE_POLL, idle);
+            let (state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+            if state.stopped {
+                return;
+            }
+            drop(state);
+            producer.poll(if waited.timed_out() { Duration::ZERO } else { BUSY_POLL });
+        }
     }
 
     fn report(&self, topic: &str, partition: i32, result: Result<i64, RDKafkaErrorCode>) {
