@@ -11,7 +11,7 @@
 //! | SINK-3 | partitions are independent, in whatever order they are mixed |
 //! | SINK-4 | while the target is away the answer is "retry"; afterwards nothing is lost or doubled |
 //! | SINK-5 | `flush(all)` makes everything durable, and nothing is due afterwards |
-//! | SINK-6 | after a restart delivery goes on where `assigned` or the last receipt says |
+//! | SINK-6 | after a restart delivery goes on where `assigned` or the last receipt says, also when the last receipt was never committed |
 //! | SINK-7 | a revoked partition can be delivered again from the last receipt |
 //! | SINK-8 | a receipt never goes back |
 //! | SINK-9 | any mix of these ends with each record once |
@@ -156,6 +156,12 @@ impl<H: Harness> Worker<H> {
         assert_eq!(self.sink.flush_due(), None, "SINK-5: something is due after flush(all)");
     }
 
+    /// The process dies between the target's answer and the commit.
+    fn flush_unseen(&mut self) {
+        let receipt = self.harness.wait(self.sink.flush(true));
+        let _ = receipt.expect("a target that is there can be flushed");
+    }
+
     fn commit(&mut self, receipt: Receipt) {
         for (partition, next) in receipt.next {
             let before = self.committed.insert(partition.clone(), next);
@@ -275,6 +281,10 @@ fn restart<H: Harness>(harness: H) {
             worker.flush();
         }
         worker = worker.restart();
+        let records = worker.next(&partitions, 2);
+        worker.deliver(&records);
+        worker.flush_unseen();
+        worker = worker.restart();
     }
     worker.finish("SINK-6");
 }
@@ -313,7 +323,12 @@ fn random<H: Harness>(harness: H, seed: u64) {
         let some = &partitions[pick(partitions.len())..];
         let records = worker.next(some, 1 + pick(4));
         match pick(8) {
-            0 => worker = worker.restart(),
+            0 => {
+                if pick(2) == 0 {
+                    worker.flush_unseen();
+                }
+                worker = worker.restart();
+            }
             1 => worker.flush(),
             2 => {
                 worker.harness.fail();
