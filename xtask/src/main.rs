@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 mod generate;
+mod kafka;
 mod repo;
 mod scaffold;
 mod test;

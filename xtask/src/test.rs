@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    generate,
+    generate, kafka,
     repo::Repo,
     tidy,
     tools::{DENY, NEXTEST, run},
@@ -41,6 +41,7 @@ const STEPS: &[Step] = &[
     Step { name: "rustdoc", about: "the documentation of the sources", run: rustdoc },
     Step { name: "unit", about: "unit and integration tests", run: unit },
     Step { name: "doc", about: "tests in the documentation", run: doc },
+    Step { name: "kafka", about: "tests of the bus on Apache Kafka", run: kafka::test },
 ];
 
 /// The names of the steps and what they are for.
