@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use throughline_avro::Schema;
+use throughline_avro::{Schema, SchemaId};
 use throughline_bus::*;
 
 use crate::support::*;
@@ -105,6 +105,43 @@ fn a_web_server_that_is_no_registry_is_told() {
     let error = Bus::connect(options).unwrap_err();
     assert!(error.to_string().contains("does not answer like a schema registry"), "{error}");
     answer.join().unwrap();
+}
+
+#[test]
+fn schemas_that_are_of_no_use_here_are_told_with_the_reason() {
+    let bus = start();
+    for (answer, reason) in [
+        (r#"{"schemaType":"JSON","schema":"{}"}"#, "not Avro"),
+        (r#"{"schema":"{\"type\":\"recor\"}"}"#, "not an Avro schema"),
+        (
+            r#"{"schema":"\"x.Y\"","references":[{"name":"x.Y","subject":"y","version":1}]}"#,
+            "other subjects",
+        ),
+    ] {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut options = bus.options().clone();
+        options.registry = format!("http://{}", server.local_addr().unwrap());
+        // First the question whether anybody is there, then that for the schema.
+        let answers = [r#"[1]"#, answer].map(str::to_owned);
+        let served = std::thread::spawn(move || answers.iter().for_each(|a| serve(&server, a)));
+        let far = Bus::connect(options).unwrap();
+        let error = far.schema(SchemaId(7)).unwrap_err();
+        served.join().unwrap();
+        assert!(matches!(error, BusError::UnusableSchema { id: SchemaId(7), .. }), "{error}");
+        assert!(error.to_string().contains(reason), "{error}");
+        assert_eq!(error.recovery(), Recovery::Stop);
+        // It stays so: nobody answers any more, and nobody is asked.
+        assert!(matches!(far.schema(SchemaId(7)), Err(BusError::UnusableSchema { .. })));
+    }
+}
+
+/// Answers one request with this JSON.
+fn serve(server: &TcpListener, json: &str) {
+    let (mut stream, _) = server.accept().unwrap();
+    let _ = stream.read(&mut [0; 4_096]).unwrap();
+    let length = json.len();
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    stream.write_all((head + json).as_bytes()).unwrap();
 }
 
 #[test]
