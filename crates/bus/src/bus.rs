@@ -83,6 +83,11 @@ impl Bus {
         self.0.schemas.get(id)
     }
 
+    /// The id of a schema that came with a record of this bus; for writing the record again.
+    pub fn schema_id(&self, schema: &Arc<Schema>) -> Option<SchemaId> {
+        self.0.schemas.id_of(schema)
+    }
+
     /// All subjects of the registry by name.
     pub fn subjects(&self) -> Result<Vec<String>, BusError> {
         self.0.schemas.subjects()

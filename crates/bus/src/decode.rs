@@ -61,6 +61,17 @@ pub enum Unreadable {
     Header,
 }
 
+impl Unreadable {
+    /// The stable code, `TL0521`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFramed { .. } => "TL0521",
+            Self::Schema { .. } => "TL0522",
+            Self::Header => "TL0523",
+        }
+    }
+}
+
 /// A record that could not be read, as it is on the log.
 #[derive(Debug)]
 pub struct Undecodable {

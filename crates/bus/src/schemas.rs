@@ -117,6 +117,11 @@ impl Schemas {
         })
     }
 
+    /// The id under which [`Schemas::get`] gave out this schema.
+    pub(crate) fn id_of(&self, schema: &Arc<Schema>) -> Option<SchemaId> {
+        self.cache.id_of(schema)
+    }
+
     fn fetch(&self, id: SchemaId) -> Result<Result<Arc<Schema>, Bad>, BusError> {
         let Ok(number) = u32::try_from(id.0) else { return Ok(Err(Bad::Unknown)) };
         let answer =

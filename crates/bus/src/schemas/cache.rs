@@ -70,6 +70,13 @@ impl Cache {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The id of a schema that this cache gave out.
+    pub(super) fn id_of(&self, schema: &Arc<Schema>) -> Option<SchemaId> {
+        let slots = self.lock();
+        let same = |slot: &Slot| matches!(slot, Slot::Ready(ready) if Arc::ptr_eq(ready, schema));
+        slots.iter().find(|(_, slot)| same(slot)).map(|(id, _)| *id)
+    }
+
     /// The schema of an id, by `fetch` when it is not there. What `fetch` could not find out is not
     /// kept: the next caller tries again.
     pub(super) fn get(
