@@ -1,0 +1,115 @@
+//! Why a worker stopped, and what the supervisor does about it.
+
+use throughline_bus::{BusError, Recovery};
+use throughline_connector::{BoxError, CaptureError, ConnectError, DeliverError};
+use throughline_document::StoreError;
+use throughline_event::{EnvelopeError, WorkerName};
+
+/// Why a worker stopped before it was asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// The bus.
+    #[error("the bus failed")]
+    Bus(#[from] BusError),
+    /// The connector did not reach its system.
+    #[error("could not connect")]
+    Connect(#[from] ConnectError),
+    /// The source.
+    #[error("could not read the source")]
+    Capture(#[from] CaptureError),
+    /// The target.
+    #[error("could not write the target")]
+    Deliver(#[from] DeliverError),
+    /// The local state.
+    #[error("the state store failed")]
+    Store(#[from] StoreError),
+    /// A schema of the connector.
+    #[error("the entity {entity} cannot be published")]
+    Entity {
+        /// The entity.
+        entity: String,
+        /// The cause.
+        #[source]
+        source: EnvelopeError,
+    },
+    /// A record of a topic that only this worker writes.
+    #[error(
+        "TL0604: {topic} holds a record that is not ours; restore the topic or remove the record"
+    )]
+    ForeignRecord {
+        /// The topic.
+        topic: String,
+        /// The cause.
+        #[source]
+        source: BoxError,
+    },
+    /// So many keys failed that the program is plainly wrong.
+    #[error(
+        "TL0605: {parked} keys of {worker} are parked, more than {limit}; mend the mapping and \
+         start again: nothing is lost, the input is read again from the last good record"
+    )]
+    TooManyParked {
+        /// The worker.
+        worker: WorkerName,
+        /// How many.
+        parked: usize,
+        /// The most that is allowed.
+        limit: usize,
+    },
+    /// The partitions of the batch in hand may belong to another member of the group now.
+    #[error("TL0609: the group was rebalanced while the target was away; the batch is read again")]
+    Rebalanced,
+    /// The options were changed under a running worker.
+    #[error("TL0606: the options of {worker} are not valid")]
+    Options {
+        /// The worker.
+        worker: WorkerName,
+    },
+    /// A thread of our own panicked: a defect.
+    #[error("TL0607: {worker} panicked: {message}; please report it")]
+    Panicked {
+        /// The worker.
+        worker: WorkerName,
+        /// The panic's message.
+        message: String,
+    },
+    /// The operating system.
+    #[error("TL0608: could not {what}")]
+    Io {
+        /// What was attempted.
+        what: &'static str,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl WorkerError {
+    /// Whether a person must act before the worker can go on.
+    pub fn is_final(&self) -> bool {
+        match self {
+            Self::Bus(error) => error.recovery() == Recovery::Stop,
+            Self::Connect(error) => matches!(error, ConnectError::Refused { .. }),
+            Self::Capture(error) => matches!(error, CaptureError::Halt { .. }),
+            Self::Deliver(error) => matches!(error, DeliverError::Halt { .. }),
+            Self::Entity { .. }
+            | Self::ForeignRecord { .. }
+            | Self::TooManyParked { .. }
+            | Self::Options { .. } => true,
+            Self::Rebalanced | Self::Store(_) | Self::Panicked { .. } | Self::Io { .. } => false,
+        }
+    }
+}
+
+/// An error and its causes on one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

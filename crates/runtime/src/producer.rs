@@ -1,0 +1,195 @@
+//! The producer worker: capture, difference, publish with the position, in one Kafka transaction.
+//!
+//! The state store's own transaction spans the Kafka transaction and is committed after it; a crash
+//! between the two leaves the store behind the topic, from which it is caught up at the start.
+
+mod publish;
+mod state;
+
+use std::time::Duration;
+
+use serde_json::Value;
+use throughline_connector::{CaptureBatch, Captured, Item, Producer, ProducerContext};
+use throughline_document::{Differ, Store};
+use throughline_telemetry::Stage;
+
+use crate::host::now;
+use crate::meter::Meter;
+use crate::positions::{self, Committed};
+use crate::{Host, WorkerError, kinds};
+use publish::{Origin, Publisher};
+
+/// Deletes of one sweep that go into one transaction.
+const SWEEP_RECORDS: usize = 5_000;
+
+/// The longest wait for changes; a drain is seen at once.
+const LONGEST_IDLE: Duration = Duration::from_secs(5);
+
+/// Runs one producer until it is drained or fails.
+pub(crate) fn run<P: Producer>(
+    options: Value,
+    cx: ProducerContext,
+    host: &Host,
+) -> Result<(), WorkerError> {
+    let settings = kinds::settings::<P::Options>(options, &cx.name)?;
+    let block = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| WorkerError::Io { what: "start the worker's reactor", source })?;
+    let mut connector = block.block_on(P::connect(settings, cx.clone()))?;
+    let mut store = state::open(host, &cx.name)?;
+    let publisher = Publisher::prepare(P::KIND, &cx, connector.entities(), &mut store, host)?;
+    let committed = positions::read(&host.bus, &cx.name)?;
+    let newest = state::catch_up(&mut store, &publisher, &host.bus)?;
+    let version = committed.version.max(newest);
+    connector.resume(committed.position.clone())?;
+    let mut meter = Meter::new(host, &cx.name);
+    meter.ready(true);
+    let mut work = Work { publisher, version, meter };
+    let mut batch = CaptureBatch::default();
+    while !host.shutdown.is_draining() {
+        work.meter.beat();
+        batch.items.clear();
+        batch.position = None;
+        batch.bytes = 0;
+        let captured = block.block_on(connector.capture(&mut batch, host.batch_bytes))?;
+        let position = batch.position.take();
+        if !batch.items.is_empty() || position.is_some() {
+            let committed = work.publish(&mut store, &batch, position)?;
+            if let Some(position) = &committed.position {
+                connector.committed(position);
+            }
+        }
+        if let Captured::Idle(wait) = captured {
+            host.shutdown.wait(wait.min(LONGEST_IDLE));
+        }
+    }
+    work.meter.ready(false);
+    Ok(())
+}
+
+struct Work {
+    publisher: Publisher,
+    version: i64,
+    meter: Meter,
+}
+
+impl Work {
+    /// Publishes one batch. Only the last of its transactions carries the position.
+    fn publish(
+        &mut self,
+        store: &mut Store,
+        batch: &CaptureBatch,
+        position: Option<throughline_event::Position>,
+    ) -> Result<Committed, WorkerError> {
+        let started = self.meter.now();
+        self.publisher.begin()?;
+        let mut differ = store.transaction()?;
+        for item in &batch.items {
+            if let Item::SweepEnd { entity, scope, changed_at, place } = item {
+                let origin = Origin { changed_at: *changed_at, place, ..Origin::default() };
+                // A dump that lost millions of keys is deleted in pieces, each its own transaction:
+                // the position still points before the dump, so a crash repeats it.
+                while !self.delete_unseen(&mut differ, *entity, scope, &origin)? {
+                    let offsets = self.publisher.commit()?;
+                    differ.commit(&offsets)?;
+                    self.publisher.begin()?;
+                    differ = store.transaction()?;
+                }
+            } else {
+                self.item(&mut differ, item)?;
+            }
+        }
+        let committed = Committed { position, version: self.version };
+        if committed.position.is_some() {
+            self.publisher.position(&committed)?;
+        }
+        let differed = self.meter.took(Stage::Diff, started);
+        let offsets = self.publisher.commit()?;
+        differ.commit(&offsets)?;
+        self.meter.took(Stage::Commit, differed);
+        let rejected = |item: &&Item| matches!(item, Item::Rejected(_));
+        let refused = batch.items.iter().filter(rejected).count();
+        if refused > 0 {
+            tracing::warn!(refused, "input refused; see `throughline dlq list`");
+        }
+        Ok(committed)
+    }
+
+    /// Deletes keys that a complete dump did not show; returns whether those were all.
+    fn delete_unseen(
+        &mut self,
+        differ: &mut Differ<'_>,
+        entity: usize,
+        scope: &str,
+        origin: &Origin<'_>,
+    ) -> Result<bool, WorkerError> {
+        let id = self.publisher.entity_id(entity);
+        let unseen = differ.sweep_end(id, scope, SWEEP_RECORDS)?;
+        let all = unseen.len() < SWEEP_RECORDS;
+        for gone in unseen {
+            let change = differ.gone(id, &gone.key, self.version + 1)?;
+            self.changed(entity, &gone.key, change, origin)?;
+        }
+        Ok(all)
+    }
+
+    fn item(&mut self, differ: &mut Differ<'_>, item: &Item) -> Result<(), WorkerError> {
+        let version = self.version + 1;
+        if let Item::Document { entity, .. }
+        | Item::Rows { entity, .. }
+        | Item::Gone { entity, .. } = item
+        {
+            let rows = if let Item::Rows { rows, .. } = item { rows.len() } else { 1 };
+            self.meter.captured(self.publisher.topic(*entity), rows);
+        }
+        match item {
+            Item::Document { entity, key, document, scope, changed_at, place, snapshot } => {
+                let (id, scope) = (self.publisher.entity_id(*entity), scope.as_deref());
+                let change = differ.document(id, key, version, document, scope)?;
+                let origin = Origin { changed_at: *changed_at, place, snapshot: *snapshot, scope };
+                self.changed(*entity, key, change, &origin)
+            }
+            Item::Rows { entity, key, rows, changed_at, place, snapshot } => {
+                let id = self.publisher.entity_id(*entity);
+                let change = differ.append_rows(id, key, version, rows)?;
+                let origin =
+                    Origin { changed_at: *changed_at, place, snapshot: *snapshot, scope: None };
+                self.changed(*entity, key, change, &origin)
+            }
+            Item::Gone { entity, key, changed_at, place } => {
+                let change = differ.gone(self.publisher.entity_id(*entity), key, version)?;
+                let origin = Origin { changed_at: *changed_at, place, ..Origin::default() };
+                self.changed(*entity, key, change, &origin)
+            }
+            Item::Kept { entity, key, scope } => {
+                Ok(differ.kept(self.publisher.entity_id(*entity), key, scope)?)
+            }
+            Item::SweepBegin { entity, scope } => {
+                Ok(differ.sweep_begin(self.publisher.entity_id(*entity), scope)?)
+            }
+            Item::SweepCancel { entity, scope } => {
+                Ok(differ.sweep_cancel(self.publisher.entity_id(*entity), scope)?)
+            }
+            Item::Rejected(rejection) => {
+                self.meter.dead("row");
+                self.publisher.rejected(rejection, now())
+            }
+            // Handled by the caller, which may have to commit in between.
+            Item::SweepEnd { .. } => Ok(()),
+        }
+    }
+
+    fn changed(
+        &mut self,
+        entity: usize,
+        key: &[u8],
+        change: Option<throughline_event::Change>,
+        origin: &Origin<'_>,
+    ) -> Result<(), WorkerError> {
+        let Some(change) = change else { return Ok(()) };
+        self.version += 1;
+        self.meter.out(self.publisher.topic(entity));
+        self.publisher.change(entity, key, &change, self.version, origin)
+    }
+}

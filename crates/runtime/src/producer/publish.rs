@@ -1,0 +1,230 @@
+//! Change events, dead letters and the position, as records of one transaction.
+
+use throughline_avro::{Schema, SchemaId};
+use throughline_bus::{Outgoing, TransactionalProducer};
+use throughline_connector::{CapturedEntity, PartitionRule, ProducerContext, Rejection};
+use throughline_document::{EntityId, EntityShape, Store};
+use throughline_event::{
+    Change, Envelope, EnvelopeSchema, Micros, Offset, PartitionId, Source, TopicName,
+    TopicPartition, Version, key_schema,
+};
+
+use crate::dead_letter::{self, DeadLetter};
+use crate::host::now;
+use crate::positions::{self, Committed};
+use crate::{Host, WorkerError, topics};
+
+/// The header that names the dump a document came from, for a state store that is rebuilt.
+pub(super) const SCOPE_HEADER: &str = "scope";
+
+/// Where a change came from, beside its document.
+#[derive(Default)]
+pub(super) struct Origin<'a> {
+    pub(super) changed_at: Micros,
+    pub(super) place: &'a str,
+    pub(super) snapshot: bool,
+    pub(super) scope: Option<&'a str>,
+}
+
+/// One topic of this producer.
+pub(super) struct Published {
+    pub(super) id: EntityId,
+    pub(super) topic: TopicName,
+    pub(super) partitions: i32,
+    name: String,
+    key: SchemaId,
+    value: SchemaId,
+}
+
+struct Side {
+    topic: TopicName,
+    key: SchemaId,
+    value: SchemaId,
+}
+
+/// Writes everything that one producer writes.
+pub(super) struct Publisher {
+    cx: ProducerContext,
+    entities: Vec<Published>,
+    dead: Side,
+    positions: Side,
+    producer: TransactionalProducer,
+    source: Source,
+    datum: Vec<u8>,
+}
+
+impl Publisher {
+    /// Fences older instances, creates the topics and registers the schemas.
+    pub(super) fn prepare(
+        kind: &'static str,
+        cx: &ProducerContext,
+        entities: &[CapturedEntity],
+        store: &mut Store,
+        host: &Host,
+    ) -> Result<Self, WorkerError> {
+        // First of all: from here on an older instance of this producer cannot commit any more.
+        let producer = host.bus.producer(&format!("throughline-producer-{}", cx.name))?;
+        let entities = entities
+            .iter()
+            .map(|entity| published(entity, cx, store, host))
+            .collect::<Result<_, _>>()?;
+        let parse = |text| Schema::parse(text).expect("the dead letter's schemas are valid");
+        let letter = (parse(dead_letter::KEY_SCHEMA), parse(dead_letter::VALUE_SCHEMA));
+        let source = Source {
+            connector: kind.to_owned(),
+            system: cx.system.clone(),
+            changed_at: Micros(0),
+            snapshot: false,
+            entity: String::new(),
+            position: String::new(),
+            version: Version(0),
+            actor: None,
+        };
+        Ok(Self {
+            entities,
+            dead: side(TopicName::dead(&cx.name), &letter, host)?,
+            positions: side(TopicName::positions(&cx.name), &positions::schemas(), host)?,
+            producer,
+            source,
+            cx: cx.clone(),
+            datum: Vec::new(),
+        })
+    }
+
+    pub(super) fn entities(&self) -> &[Published] {
+        &self.entities
+    }
+
+    pub(super) fn entity_id(&self, entity: usize) -> EntityId {
+        self.entities[entity].id
+    }
+
+    pub(super) fn topic(&self, entity: usize) -> &TopicName {
+        &self.entities[entity].topic
+    }
+
+    pub(super) fn begin(&mut self) -> Result<(), WorkerError> {
+        Ok(self.producer.begin()?)
+    }
+
+    pub(super) fn commit(&mut self) -> Result<Vec<(TopicPartition, Offset)>, WorkerError> {
+        Ok(self.producer.commit()?)
+    }
+
+    /// One change event; a delete is followed by its tombstone.
+    pub(super) fn change(
+        &mut self,
+        entity: usize,
+        key: &[u8],
+        change: &Change,
+        version: i64,
+        origin: &Origin<'_>,
+    ) -> Result<(), WorkerError> {
+        let published = &self.entities[entity];
+        let captured_at = now();
+        self.source.changed_at = origin.changed_at;
+        self.source.snapshot = origin.snapshot;
+        self.source.version = Version(version);
+        self.source.entity.clone_from(&published.name);
+        self.source.position.clear();
+        self.source.position.push_str(origin.place);
+        self.datum.clear();
+        Envelope {
+            before: change.before.as_deref(),
+            after: change.after.as_deref(),
+            source: &self.source,
+            op: change.op,
+            captured_at,
+        }
+        .write(&mut self.datum);
+        let mut headers = vec![("version".to_owned(), version.to_string().into_bytes())];
+        if let Some(scope) = origin.scope {
+            headers.push((SCOPE_HEADER.to_owned(), scope.as_bytes().to_vec()));
+        }
+        let record = Outgoing {
+            topic: &published.topic,
+            partition: None,
+            key: Some((published.key, key)),
+            value: Some((published.value, &self.datum)),
+            headers: &headers,
+            timestamp: Some(captured_at),
+        };
+        self.producer.send(&record)?;
+        if change.after.is_none() {
+            self.producer.send(&Outgoing { value: None, ..record })?;
+        }
+        Ok(())
+    }
+
+    /// Something that could not be published.
+    pub(super) fn rejected(
+        &mut self,
+        rejection: &Rejection,
+        at: Micros,
+    ) -> Result<(), WorkerError> {
+        let letter = DeadLetter::rejected(&self.cx.name, rejection, at);
+        let (key, value) = (DeadLetter::key_datum(&letter.id), letter.to_datum());
+        send(&mut self.producer, &self.dead, &key, &value)
+    }
+
+    /// The position of this transaction.
+    pub(super) fn position(&mut self, committed: &Committed) -> Result<(), WorkerError> {
+        let (key, value) = (positions::key_datum(&self.cx.name), committed.to_datum());
+        send(&mut self.producer, &self.positions, &key, &value)
+    }
+}
+
+fn send(
+    producer: &mut TransactionalProducer,
+    side: &Side,
+    key: &[u8],
+    value: &[u8],
+) -> Result<(), WorkerError> {
+    Ok(producer.send(&Outgoing {
+        topic: &side.topic,
+        partition: Some(PartitionId(0)),
+        key: Some((side.key, key)),
+        value: Some((side.value, value)),
+        headers: &[],
+        timestamp: None,
+    })?)
+}
+
+fn published(
+    entity: &CapturedEntity,
+    cx: &ProducerContext,
+    store: &mut Store,
+    host: &Host,
+) -> Result<Published, WorkerError> {
+    let topic = TopicName::cdc(&cx.system, &entity.name);
+    let schemas = EnvelopeSchema::for_topic(&topic, &entity.document)
+        .and_then(|envelope| Ok((key_schema(&topic, &entity.key)?, envelope)));
+    let (key, envelope) = schemas
+        .map_err(|source| WorkerError::Entity { entity: entity.name.to_string(), source })?;
+    let partitions = match entity.partitions {
+        PartitionRule::One => topics::ensure_single(&host.bus, &topic)?,
+        PartitionRule::Any => topics::ensure(&host.bus, &topic, host.partitions)?,
+    };
+    Ok(Published {
+        id: store.entity(&EntityShape {
+            entity: entity.name.clone(),
+            topic: topic.clone(),
+            document: entity.document.clone(),
+            ignore: entity.ignore.clone(),
+        })?,
+        name: entity.name.to_string(),
+        key: host.bus.register(&topic.key_subject(), &key)?,
+        value: host.bus.register(&topic.value_subject(), envelope.schema())?,
+        topic,
+        partitions,
+    })
+}
+
+fn side(topic: TopicName, schemas: &(Schema, Schema), host: &Host) -> Result<Side, WorkerError> {
+    topics::ensure_single(&host.bus, &topic)?;
+    Ok(Side {
+        key: host.bus.register(&topic.key_subject(), &schemas.0)?,
+        value: host.bus.register(&topic.value_subject(), &schemas.1)?,
+        topic,
+    })
+}

@@ -1,0 +1,214 @@
+//! The sink worker: read, deliver, commit what the receipt says.
+//!
+//! A batch that the target cannot take now is delivered again until it can, while nothing more is
+//! read, so memory stays flat. A record that the target refuses goes to the dead letters and the
+//! rest is delivered; canonical records are whole, so a newer record of that key makes it whole
+//! again.
+
+mod dead;
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use throughline_bus::{Consumer, ConsumerOptions, Polled, Undecodable};
+use throughline_connector::{
+    DeliverError, Disposition, Receipt, RecordPosition, Sink, SinkContext,
+};
+use throughline_event::{RecordBatch, TopicPartition};
+use throughline_telemetry::Stage;
+
+use crate::backoff::Backoff;
+use crate::meter::Meter;
+use crate::{Host, WorkerError, kinds};
+
+/// Records of one batch.
+const BATCH_RECORDS: usize = 10_000;
+
+/// The longest wait for records; a drain is seen after it at the latest.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Runs one sink until it is drained or fails.
+pub(crate) fn run<S: Sink>(
+    options: Value,
+    cx: SinkContext,
+    host: &Host,
+) -> Result<(), WorkerError> {
+    let settings = kinds::settings::<S::Options>(options, &cx.name)?;
+    let block = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| WorkerError::Io { what: "start the worker's reactor", source })?;
+    let dead = dead::Dead::prepare(&cx.name, &cx.topics, host)?;
+    let group = format!("throughline-sink-{}", cx.name);
+    let meter = Meter::new(host, &cx.name);
+    let topics = cx.topics.clone();
+    let instance = Some(format!("{}-{}", cx.name, host.instance));
+    let sink = block.block_on(S::connect(settings, cx))?;
+    let options = ConsumerOptions { instance, ..ConsumerOptions::new(group, topics) };
+    let consumer = host.bus.consumer(options)?;
+    let mut worker = Work { sink, host, consumer, dead, block, meter };
+    let mut batch = RecordBatch::new();
+    while !host.shutdown.is_draining() {
+        worker.meter.beat();
+        worker.turn(&mut batch)?;
+    }
+    worker.drain()
+}
+
+struct Work<'h, S> {
+    sink: S,
+    host: &'h Host,
+    consumer: Consumer,
+    dead: dead::Dead,
+    block: tokio::runtime::Runtime,
+    meter: Meter,
+}
+
+impl<S: Sink> Work<'_, S> {
+    fn turn(&mut self, batch: &mut RecordBatch) -> Result<(), WorkerError> {
+        let wait = self.sink.flush_due().map_or(POLL, |due| due.min(POLL));
+        match self.consumer.poll(batch, BATCH_RECORDS, self.host.batch_bytes, wait)? {
+            Polled::Assigned(partitions) => {
+                self.assigned(&partitions)?;
+                self.meter.ready(true);
+            }
+            Polled::Revoked { partitions, lost } => {
+                if !lost {
+                    self.flush(true)?;
+                }
+                self.block.block_on(self.sink.revoked(&partitions));
+            }
+            Polled::Records { undecodable, .. } => self.deliver(batch, &undecodable)?,
+            Polled::Nothing => {}
+        }
+        self.meter.lag(&self.consumer.lag());
+        if self.sink.flush_due().is_some_and(|due| due.is_zero()) {
+            self.flush(false)?;
+        }
+        Ok(())
+    }
+
+    /// The target's own word on where to go on holds before the committed offset.
+    fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), WorkerError> {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.block.block_on(self.sink.assigned(partitions)) {
+                Ok(receipt) => {
+                    for (partition, offset) in &receipt.next {
+                        self.consumer.seek(partition, *offset)?;
+                    }
+                    return Ok(());
+                }
+                Err(error) => self.wait(error, &mut backoff)?,
+            }
+            if self.host.shutdown.is_draining() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn deliver(
+        &mut self,
+        batch: &RecordBatch,
+        undecodable: &[Undecodable],
+    ) -> Result<(), WorkerError> {
+        self.dead.undecodable(undecodable)?;
+        let mut backoff = Backoff::default();
+        let mut rest = None;
+        let started = self.meter.now();
+        loop {
+            let batch = rest.as_ref().unwrap_or(batch);
+            match self.block.block_on(self.sink.deliver(batch)) {
+                Ok(receipt) => {
+                    self.meter.took(Stage::Deliver, started);
+                    self.meter.read(batch);
+                    self.meter.delivered(batch);
+                    return self.commit(&receipt);
+                }
+                Err(error) => match error.disposition() {
+                    Disposition::DeadLetter(position) => {
+                        self.meter.dead("refused");
+                        self.dead.refused(batch, &position, &error, &self.host.bus)?;
+                        rest = Some(without(batch, &position));
+                    }
+                    Disposition::Retry { .. } | Disposition::Halt => {
+                        self.wait(error, &mut backoff)?
+                    }
+                },
+            }
+            if self.host.shutdown.is_draining() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits while the target is away; keeps the group's membership, reads nothing.
+    fn wait(&mut self, error: DeliverError, backoff: &mut Backoff) -> Result<(), WorkerError> {
+        let Disposition::Retry { after } = error.disposition() else { return Err(error.into()) };
+        let wait = backoff.next(after);
+        tracing::warn!(
+            error = crate::chain(&error),
+            wait_ms = wait.as_millis(),
+            "target not writable, the batch will be delivered again"
+        );
+        // Polling goes on, which keeps the member alive; paused partitions give no records.
+        let held = self.consumer.assignment().to_vec();
+        self.consumer.pause(&held)?;
+        let until = Instant::now() + wait;
+        let mut none = RecordBatch::new();
+        while Instant::now() < until && !self.host.shutdown.is_draining() {
+            self.meter.beat();
+            match self.consumer.poll(&mut none, 1, 1, POLL.min(wait))? {
+                Polled::Nothing => {}
+                // The batch in hand may belong to others now: start over from what is committed.
+                Polled::Assigned(_) | Polled::Revoked { .. } | Polled::Records { .. } => {
+                    return Err(WorkerError::Rebalanced);
+                }
+            }
+        }
+        self.consumer.resume(&held)?;
+        Ok(())
+    }
+
+    fn flush(&mut self, all: bool) -> Result<(), WorkerError> {
+        let mut backoff = Backoff::default();
+        loop {
+            match self.block.block_on(self.sink.flush(all)) {
+                Ok(receipt) => return self.commit(&receipt),
+                Err(error) => self.wait(error, &mut backoff)?,
+            }
+            if self.host.shutdown.is_draining() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Offsets are committed from receipts and from nothing else.
+    fn commit(&self, receipt: &Receipt) -> Result<(), WorkerError> {
+        if !receipt.next.is_empty() {
+            self.consumer.commit(&receipt.next)?;
+        }
+        Ok(())
+    }
+
+    /// What was delivered becomes durable; what was only read is read again at the next start.
+    fn drain(mut self) -> Result<(), WorkerError> {
+        self.meter.ready(false);
+        self.flush(true)?;
+        self.consumer.close();
+        Ok(())
+    }
+}
+
+fn without(batch: &RecordBatch, refused: &RecordPosition) -> RecordBatch {
+    let mut rest = RecordBatch::new();
+    for record in batch.iter() {
+        let same = record.offset == refused.offset
+            && record.partition == refused.partition.partition
+            && *record.topic == refused.partition.topic;
+        if !same {
+            rest.push(record);
+        }
+    }
+    rest
+}
