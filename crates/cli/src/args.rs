@@ -1,0 +1,173 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::output::Format;
+
+const EXAMPLES: &str = "\
+Examples:
+  throughline demo                            a sample shop's exports into canonical streams
+  throughline tail canonical.order            decoded orders as they arrive
+  throughline validate --config shop.yaml     every mistake in a file, with line and fix
+
+Exit codes: 0 ok, 1 findings, 64 usage, 65 bad data, 69 unavailable, 70 internal, 78 configuration.";
+
+/// An event-streaming backbone for commerce.
+#[derive(Debug, Parser)]
+#[command(name = "throughline", version, after_help = EXAMPLES, propagate_version = false)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// The configuration.
+    #[arg(long, short, global = true, default_value = "throughline.yaml", value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// How reads answer.
+    #[arg(long, short, global = true, value_enum, default_value_t)]
+    pub(crate) output: Format,
+    /// What is logged to stderr: error, warn, info, debug, or a filter such as `info,rdkafka=debug`.
+    #[arg(long, global = true, default_value = "info", value_name = "FILTER")]
+    pub(crate) log: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the demo: embedded bus, a sample shop's exports, canonical streams, a target on disk.
+    Demo {
+        /// Where the demo keeps everything; created when it is missing, continued when it is there.
+        #[arg(long, default_value = "throughline-demo")]
+        folder: PathBuf,
+        /// Stop when all sample data is in the target.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Write a commented throughline.yaml.
+    Init {
+        /// The system pack to start from.
+        #[arg(long, default_value = "sunrise")]
+        pack: String,
+    },
+    /// Check the configuration, packs and mappings; no I/O beyond reading them.
+    Validate,
+    /// Validate, then reach the bus, the registry, the sources and the targets.
+    Check,
+    /// Run everything in one process.
+    Up,
+    /// Run one part, for one container each.
+    #[command(subcommand)]
+    Run(Part),
+    /// Run the tests of a pack's mappings: its fixtures in, canonical records out.
+    Test {
+        /// A pack's folder, or the name of one that is built in; all packs of the configuration
+        /// without it.
+        pack: Option<String>,
+    },
+    /// Print records of a topic, decoded, as they arrive.
+    Tail(TailArgs),
+    /// List topics, or describe one.
+    Topics {
+        /// One topic.
+        topic: Option<String>,
+    },
+    /// Schemas of the registry.
+    #[command(subcommand)]
+    Schemas(Schemas),
+    /// How far each worker is behind.
+    Lag,
+    /// Dead letters.
+    #[command(subcommand)]
+    Dlq(Dlq),
+    /// The version of this build.
+    Version,
+    /// Print a completion script.
+    Completions {
+        /// For which shell.
+        shell: Shell,
+    },
+}
+
+/// One part of a flow.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Part {
+    /// The embedded broker and registry alone.
+    Bus,
+    /// One producer.
+    Producer {
+        /// Its name in the configuration.
+        name: String,
+    },
+    /// One processor.
+    Processor {
+        /// Its name: that of its system unless the configuration says otherwise.
+        name: String,
+    },
+    /// One sink.
+    Sink {
+        /// Its name in the configuration.
+        name: String,
+    },
+}
+
+/// What to print of a topic.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct TailArgs {
+    /// The topic.
+    pub(crate) topic: String,
+    /// Start this many records before the end of each partition; all of them with `all`.
+    #[arg(long, short = 'n', default_value = "10", value_name = "N|all")]
+    pub(crate) last: String,
+    /// Stop at the end instead of waiting for more.
+    #[arg(long, short = 'e')]
+    pub(crate) exit: bool,
+    /// Print only keys, offsets and times.
+    #[arg(long)]
+    pub(crate) keys: bool,
+}
+
+/// What to do with schemas.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Schemas {
+    /// Subjects and their versions.
+    List,
+    /// The text of a subject's schema.
+    Show {
+        /// The subject, `canonical.order-value`.
+        subject: String,
+        /// The version; the newest without it.
+        #[arg(long)]
+        version: Option<u32>,
+    },
+    /// Whether a schema file could be the subject's next version.
+    Compatibility {
+        /// The subject.
+        subject: String,
+        /// The Avro schema.
+        file: PathBuf,
+    },
+}
+
+/// What to do with dead letters.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Dlq {
+    /// Dead letters by worker and reason.
+    List {
+        /// One worker.
+        worker: Option<String>,
+    },
+    /// One dead letter with its input, or all of a worker.
+    Show {
+        /// The worker.
+        worker: String,
+        /// The id as `dlq list --output json` prints it.
+        id: Option<String>,
+    },
+}

@@ -1,0 +1,167 @@
+//! What the demo prints.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use throughline_event::TopicName;
+use throughline_runtime::{WorkerState, dead_letter};
+
+use crate::exit::{Exit, Fail, Failure};
+use crate::output::table;
+use crate::process::Process;
+
+/// Records in and out by worker, system and entity.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    read: BTreeMap<Labels, u64>,
+    written: BTreeMap<Labels, u64>,
+}
+
+type Labels = (String, String, String);
+
+impl Counts {
+    /// The counters as they are now.
+    pub(super) fn read(process: &Process) -> Self {
+        let mut counts = Self::default();
+        for family in process.metrics().registry().gather() {
+            let into = match family.name() {
+                "throughline_records_in_total" => &mut counts.read,
+                "throughline_records_out_total" => &mut counts.written,
+                _ => continue,
+            };
+            for metric in family.get_metric() {
+                let label = |name: &str| {
+                    let found = metric.get_label().iter().find(|label| label.name() == name);
+                    found.map(|label| label.value().to_owned()).unwrap_or_default()
+                };
+                let labels = (label("flow"), label("system"), label("entity"));
+                into.insert(labels, metric.get_counter().get_value() as u64);
+            }
+        }
+        counts
+    }
+
+    /// One line for what came in at the target since then.
+    pub(super) fn since(&self, before: &Self) -> Option<String> {
+        let changed: Vec<String> = self
+            .written
+            .iter()
+            .filter(|((flow, ..), _)| flow == "lake")
+            .filter_map(|(labels, count)| {
+                let new = count - before.written.get(labels).copied().unwrap_or(0);
+                (new > 0).then(|| format!("{}.{} +{new}", labels.1, labels.2))
+            })
+            .collect();
+        (!changed.is_empty()).then(|| format!("changed: {}", changed.join(", ")))
+    }
+}
+
+pub(super) fn opening(folder: &Path, continued: bool) -> String {
+    let what = if continued { "continuing in" } else { "a new folder:" };
+    format!(
+        "Throughline demo, {what} {}\n\
+         This is a demo on sample data (commercetools Sunrise, Apache-2.0); it is not a production set-up.",
+        folder.display()
+    )
+}
+
+/// What happened at each step, and what was refused and why.
+pub(super) fn summary(
+    process: &Process,
+    folder: &Path,
+    counts: &Counts,
+    took: Duration,
+) -> Result<String, Failure> {
+    let mut rows = vec![["step", "what", "read", "written"].map(str::to_owned).to_vec()];
+    let of = |map: &BTreeMap<Labels, u64>, flow: &str| -> Vec<(String, u64)> {
+        let mine = map.iter().filter(|((name, ..), _)| name == flow);
+        mine.map(|((_, system, entity), n)| (format!("{system}.{entity}"), *n)).collect()
+    };
+    for (step, flow, prefix) in
+        [("capture", "shop-exports", "cdc."), ("normalise", "shop", ""), ("deliver", "lake", "")]
+    {
+        let written = of(&counts.written, flow);
+        if flow == "shop" {
+            let read: u64 = of(&counts.read, flow).iter().map(|(_, n)| n).sum();
+            rows.push(vec![
+                step.to_owned(),
+                "cdc.shop.*".to_owned(),
+                read.to_string(),
+                String::new(),
+            ]);
+            for (topic, n) in written {
+                rows.push(vec![String::new(), topic, String::new(), n.to_string()]);
+            }
+            continue;
+        }
+        for (at, (topic, n)) in of(&counts.read, flow).into_iter().enumerate() {
+            let out = written.iter().find(|(name, _)| *name == topic).map_or(0, |(_, n)| *n);
+            let step = if at == 0 { step } else { "" };
+            rows.push(vec![
+                step.to_owned(),
+                format!("{prefix}{topic}"),
+                n.to_string(),
+                out.to_string(),
+            ]);
+        }
+    }
+    let delivered: u64 = of(&counts.written, "lake").iter().map(|(_, n)| n).sum();
+    let rate = delivered as f64 / took.as_secs_f64().max(0.001);
+    let mut text = format!("\n{}\n\n", table(&rows));
+    text.push_str(&format!(
+        "{delivered} canonical records in {} after {:.1} s, start included: {rate:.0}/s\n",
+        folder.join("target").display(),
+        took.as_secs_f64()
+    ));
+    text.push_str(&refused(process)?);
+    for status in process.status() {
+        if let WorkerState::Halted { error } | WorkerState::Waiting { error } = status.state {
+            text.push_str(&format!("{} {}: {error}\n", status.role, status.name));
+        }
+    }
+    Ok(text)
+}
+
+/// Dead letters by reason, with one example each.
+fn refused(process: &Process) -> Result<String, Failure> {
+    let mut groups: BTreeMap<(String, String), (usize, String)> = BTreeMap::new();
+    for worker in ["shop-exports", "shop", "lake"] {
+        let topic = TopicName::new(format!("dead.{worker}")).exit(Exit::Internal)?;
+        let Ok(info) = process.bus().topic(&topic) else { continue };
+        let letters = dead_letter::unresolved(process.bus(), &topic, info.partitions)
+            .exit(Exit::Unavailable)?;
+        for letter in letters {
+            let group = (letter.worker.to_string(), letter.code.clone());
+            let example = || (0, format!("{}: {}", letter.place, letter.reason));
+            groups.entry(group).or_insert_with(example).0 += 1;
+        }
+    }
+    if groups.is_empty() {
+        return Ok("nothing was refused\n".to_owned());
+    }
+    let line = |((worker, code), (count, example)): ((String, String), (usize, String))| {
+        format!("refused by {worker}: {count} with {code}, the first: {example}\n")
+    };
+    Ok(groups.into_iter().map(line).collect())
+}
+
+/// Where everything is, and what to try.
+pub(super) fn closing(process: &Process, folder: &Path) -> String {
+    let addresses = process.addresses();
+    let config = folder.join("throughline.yaml");
+    let metrics = addresses.metrics.map(|at| format!("http://{at}/metrics")).unwrap_or_default();
+    format!(
+        "data      {data}\nKafka     {kafka}\nregistry  {registry}\nmetrics   {metrics}\n\n\
+         It stays live. From a second terminal:\n  \
+         echo '1119,9001,A0E20000000252G,148.75,2,297.5' >> {orders}\n  \
+         throughline --config {config} tail canonical.order -n 1\n  \
+         throughline --config {config} dlq list\n\
+         Ctrl-C drains and ends it; a second start continues.\n",
+        data = folder.join("data").display(),
+        kafka = addresses.kafka,
+        registry = addresses.registry,
+        orders = folder.join("exports/orders.csv").display(),
+        config = config.display(),
+    )
+}

@@ -1,0 +1,98 @@
+//! `init`: a first, commented throughline.yaml.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+
+use throughline_config::pack;
+
+use crate::args::Global;
+use crate::catalog::BuiltIn;
+use crate::exit::{Exit, Fail, Failure};
+use crate::{output, packs};
+
+pub(crate) fn run(global: &Global, pack: &str) -> Result<Exit, Failure> {
+    let Some(files) = packs::get(pack) else {
+        let text =
+            format!("TL9008: there is no pack {pack:?}; built in: {}", packs::names().join(", "));
+        return Err(Failure::new(Exit::Usage, text));
+    };
+    let pack =
+        pack::load(files, &BuiltIn).or_else(|report| super::refuse(&report, global.output))?;
+    let text = configuration(&pack);
+    let mut file = match OpenOptions::new().write(true).create_new(true).open(&global.config) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            let text = format!(
+                "TL9009: {} exists and is left as it is; name another file with --config",
+                global.config.display()
+            );
+            return Err(Failure::new(Exit::Config, text));
+        }
+        Err(error) => return Err(error).exit(Exit::Unavailable),
+    };
+    file.write_all(text.as_bytes()).exit(Exit::Unavailable)?;
+    output::note(&format!(
+        "wrote {}; put the exports into ./exports, then run `throughline check` and `throughline up`",
+        global.config.display()
+    ));
+    Ok(Exit::Ok)
+}
+
+/// The configuration of one system with this pack. Settings without a default are for the reader to
+/// fill in.
+pub(crate) fn configuration(pack: &pack::Pack) -> String {
+    let mut settings = String::new();
+    for (name, setting) in &pack.settings {
+        settings.push_str(&format!("      # {}\n", setting.description));
+        match &setting.default {
+            Some(default) => settings.push_str(&format!("      # {name}: {default}\n")),
+            None if name == "currency" => settings.push_str("      currency: EUR\n"),
+            None => settings.push_str(&format!("      {name}: # required\n")),
+        }
+    }
+    let mut entities: Vec<String> = pack
+        .entities
+        .values()
+        .flat_map(|entity| entity.canonical.iter().map(ToString::to_string))
+        .collect();
+    entities.sort_unstable();
+    entities.dedup();
+    let owners: String = entities.iter().map(|entity| format!("  {entity}: shop\n")).collect();
+    let topics: Vec<String> = entities.iter().map(|entity| format!("canonical.{entity}")).collect();
+    format!(
+        "# {title}, from its export files to canonical streams and to a folder.\n\
+         # Check it with `throughline validate`; every key is in docs/reference/config.md.\n\
+         version: 1\n\
+         \n\
+         # The embedded broker and registry keep their log here. For Apache Kafka, write\n\
+         # `bus: {{brokers: [\"kafka:9092\"], registry: \"http://registry:8081\"}}` instead.\n\
+         data: ./data\n\
+         bus: embedded\n\
+         \n\
+         systems:\n\
+         \x20 shop:\n\
+         \x20   pack: {name}\n\
+         \x20   settings:\n\
+         {settings}\
+         \n\
+         # Who owns each canonical entity: one system, or `each`.\n\
+         ownership:\n\
+         {owners}\
+         \n\
+         producers:\n\
+         \x20 shop-exports:\n\
+         \x20   kind: files\n\
+         \x20   system: shop\n\
+         \x20   folder: ./exports\n\
+         \n\
+         sinks:\n\
+         \x20 lake:\n\
+         \x20   kind: files\n\
+         \x20   topics: [{topics}]\n\
+         \x20   folder: ./target\n\
+         \x20   format: jsonl\n",
+        title = pack.title,
+        name = pack.name,
+        topics = topics.join(", "),
+    )
+}

@@ -1,0 +1,52 @@
+//! `lag`: how far each worker is behind its topics.
+
+use serde_json::json;
+use throughline_bus::{Bus, PartitionInfo};
+use throughline_event::TopicName;
+
+use crate::args::Global;
+use crate::exit::{Exit, Fail, Failure};
+use crate::running;
+
+pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
+    let flow = super::load(global)?;
+    let bus = running::connect(&flow.config)?;
+    let mut rows = vec![["worker", "role", "topic", "behind"].map(str::to_owned).to_vec()];
+    let mut json = Vec::new();
+    let processors = flow.processors.iter().map(|p| {
+        let topics = throughline_connector::Processor::inputs(&*p.normalizer);
+        ("processor", p.name.to_string(), topics.iter().map(|i| i.topic.clone()).collect())
+    });
+    let sinks = flow.sinks.iter().map(|s| ("sink", s.name.to_string(), s.topics.clone()));
+    for (role, name, topics) in processors.chain(sinks) {
+        let group = format!("throughline-{role}-{name}");
+        for (topic, behind) in behind(&bus, &group, &topics)? {
+            rows.push(vec![name.clone(), role.to_owned(), topic.to_string(), behind.to_string()]);
+            json.push(json!({"worker": name, "role": role, "topic": topic, "behind": behind}));
+        }
+    }
+    super::topics::answer(global, &rows, json)
+}
+
+/// Offsets behind per topic: an upper bound of records, since transaction markers have offsets too.
+fn behind(bus: &Bus, group: &str, topics: &[TopicName]) -> Result<Vec<(TopicName, i64)>, Failure> {
+    let known = bus.topics().exit(Exit::Unavailable)?;
+    let topics: Vec<TopicName> =
+        topics.iter().filter(|t| known.iter().any(|k| k.topic == **t)).cloned().collect();
+    let committed = bus.committed(group, &topics).exit(Exit::Unavailable)?;
+    let mut behind = Vec::new();
+    for topic in topics {
+        let mut sum = 0;
+        for PartitionInfo { partition, start, end } in
+            bus.describe(&topic).exit(Exit::Unavailable)?
+        {
+            let at = |at: &throughline_event::TopicPartition| {
+                at.topic == topic && at.partition == partition
+            };
+            let next = committed.iter().find(|(tp, _)| at(tp)).and_then(|(_, offset)| *offset);
+            sum += end.0 - next.unwrap_or(start).0.max(start.0);
+        }
+        behind.push((topic, sum.max(0)));
+    }
+    Ok(behind)
+}

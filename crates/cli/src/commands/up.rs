@@ -1,0 +1,32 @@
+//! `up` and `run`: everything in one process, or one part of it.
+
+use std::time::Duration;
+
+use crate::args::Global;
+use crate::exit::{Exit, Failure};
+use crate::process::{Process, Scope, is_halted};
+
+/// How often the workers are looked at while they run.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(crate) fn run(global: &Global, scope: Scope) -> Result<Exit, Failure> {
+    let flow = super::load(global)?;
+    let process = Process::start(&flow, &scope)?;
+    let addresses = process.addresses().clone();
+    tracing::info!(
+        kafka = %addresses.kafka, registry = addresses.registry,
+        metrics = addresses.metrics.map(tracing::field::display),
+        "running"
+    );
+    // A single worker that halted has nothing left to do; among others it is a matter for alerts.
+    let single = matches!(scope, Scope::Part(_));
+    while !process.signalled(LOOK) {
+        let status = process.status();
+        if single && !status.is_empty() && status.iter().all(is_halted) {
+            break;
+        }
+    }
+    tracing::info!("draining");
+    process.drain()?;
+    Ok(Exit::Ok)
+}

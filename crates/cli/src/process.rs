@@ -1,0 +1,256 @@
+//! A running process: the embedded bus, the metrics server, the workers, and their end.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use throughline_broker::FlushPolicy;
+use throughline_bus::embedded::{self, Embedded, EmbeddedOptions};
+use throughline_bus::{Bus, BusOptions};
+use throughline_config::{Bus as BusConfig, Config, Flush};
+use throughline_connector::{ProducerContext, SinkContext};
+use throughline_runtime::{
+    Host, ProcessorOptions, Shutdown, Supervisor, Worker, WorkerState, WorkerStatus,
+};
+use throughline_telemetry::{Metrics, MetricsServer, Options as MetricsOptions};
+use tokio::runtime::Runtime;
+
+use crate::args::Part;
+use crate::exit::{Exit, Fail, Failure};
+use crate::flow::Flow;
+use crate::running::{self, Running};
+use crate::{connectors, output};
+
+/// A process that serves a flow or a part of it.
+pub(crate) struct Process {
+    runtime: Runtime,
+    embedded: Option<Embedded>,
+    supervisor: Supervisor,
+    shutdown: Shutdown,
+    metrics: Metrics,
+    bus: Bus,
+    addresses: Running,
+    data: std::path::PathBuf,
+}
+
+/// What of a flow runs in this process.
+#[derive(Debug, Clone)]
+pub(crate) enum Scope {
+    /// Everything.
+    All,
+    /// One part.
+    Part(Part),
+}
+
+impl Process {
+    /// Starts everything in scope.
+    pub(crate) fn start(flow: &Flow, scope: &Scope) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("throughline")
+            .enable_all()
+            .build()
+            .exit(Exit::Internal)?;
+        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
+        let config = &flow.config;
+        let embedded = match (&config.bus, scope) {
+            (BusConfig::Embedded(options), Scope::All | Scope::Part(Part::Bus)) => {
+                let options = EmbeddedOptions {
+                    kafka: options.kafka,
+                    registry: options.registry,
+                    flush: match options.flush {
+                        Flush::EveryAck => FlushPolicy::EveryAck,
+                        Flush::PageCache => FlushPolicy::PageCache,
+                    },
+                    metrics: metrics.registry().clone(),
+                    ..EmbeddedOptions::new(config.data.join("bus"))
+                };
+                Some(runtime.block_on(embedded::start(options)).exit(Exit::Unavailable)?)
+            }
+            (BusConfig::Kafka { .. }, Scope::Part(Part::Bus)) => {
+                let message =
+                    "TL9003: `run bus` serves the embedded bus, and `bus:` names a cluster";
+                return Err(Failure::new(Exit::Config, message));
+            }
+            _ => None,
+        };
+        let server = serve_metrics(&runtime, config, &metrics, scope)?;
+        let options = match &embedded {
+            Some(bus) => BusOptions::new(bus.kafka_address().to_string(), bus.registry_url()),
+            None => running::bus_options(config)?,
+        };
+        let memory = usize::try_from(config.queue().as_u64()).unwrap_or(usize::MAX).max(8 << 20);
+        let addresses = Running {
+            pid: std::process::id(),
+            kafka: embedded.as_ref().map_or_else(unset, Embedded::kafka_address),
+            registry: embedded.as_ref().map(Embedded::registry_url).unwrap_or_default(),
+            metrics: server,
+        };
+        let bus = Bus::connect(BusOptions { memory, ..options }).exit(Exit::Unavailable)?;
+        let shutdown = Shutdown::new();
+        let host = Host {
+            bus: bus.clone(),
+            metrics: metrics.clone(),
+            shutdown: shutdown.clone(),
+            state: config.data.join("state"),
+            instance: "0".to_owned(),
+            batch_bytes: (memory / 4).clamp(64 << 10, 4 << 20),
+            partitions: 1,
+        };
+        let supervisor = Supervisor::start(workers(flow, scope, &host)?, shutdown.clone())
+            .exit(Exit::Internal)?;
+        if embedded.is_some() {
+            addresses.write(&config.data)?;
+        }
+        let data = config.data.clone();
+        Ok(Self { runtime, embedded, supervisor, shutdown, metrics, bus, addresses, data })
+    }
+
+    /// Where everything listens.
+    pub(crate) fn addresses(&self) -> &Running {
+        &self.addresses
+    }
+
+    /// The metrics of this process.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The bus.
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// What the workers are doing.
+    pub(crate) fn status(&self) -> Vec<WorkerStatus> {
+        self.supervisor.status()
+    }
+
+    /// Waits for SIGTERM or Ctrl-C, at most this long; returns whether one came.
+    pub(crate) fn signalled(&self, limit: Duration) -> bool {
+        self.runtime.block_on(async { tokio::time::timeout(limit, signal()).await.is_ok() })
+    }
+
+    /// Drains the workers, then closes the bus. A second signal ends the process at once.
+    pub(crate) fn drain(self) -> Result<(), Failure> {
+        self.shutdown.drain();
+        self.runtime.spawn(async {
+            signal().await;
+            output::note("second signal: ending without draining; the next start recovers");
+            std::process::exit(143);
+        });
+        let halted: Vec<_> = self.supervisor.join().into_iter().filter(is_halted).collect();
+        if let Some(embedded) = self.embedded {
+            self.runtime.block_on(embedded.shutdown());
+            Running::remove(&self.data);
+        }
+        match halted.first() {
+            None => Ok(()),
+            Some(WorkerStatus { name, role, state: WorkerState::Halted { error }, .. }) => {
+                Err(Failure::new(Exit::Findings, format!("{role} {name} had halted: {error}")))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+pub(crate) fn is_halted(status: &WorkerStatus) -> bool {
+    matches!(status.state, WorkerState::Halted { .. })
+}
+
+/// The address of a bus that runs elsewhere is not this process's to tell.
+fn unset() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("the process may listen to signals");
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+/// Serves metrics at the configured address; parts of one flow on one machine take any free port.
+fn serve_metrics(
+    runtime: &Runtime,
+    config: &Config,
+    metrics: &Metrics,
+    scope: &Scope,
+) -> Result<Option<SocketAddr>, Failure> {
+    let address = match scope {
+        Scope::All | Scope::Part(Part::Bus) => config.metrics,
+        Scope::Part(_) => SocketAddr::new(config.metrics.ip(), 0),
+    };
+    let server = MetricsServer::bind(MetricsOptions::new(address), metrics.clone());
+    let server = runtime.block_on(server).exit(Exit::Unavailable)?;
+    let address = server.address();
+    runtime.spawn(async move {
+        if let Err(error) = server.run(std::future::pending()).await {
+            tracing::error!(error = throughline_runtime::chain(&error), "metrics server stopped");
+        }
+    });
+    Ok(Some(address))
+}
+
+fn workers(flow: &Flow, scope: &Scope, host: &Host) -> Result<Vec<Worker>, Failure> {
+    let wanted = |role: &str, name: &str| match scope {
+        Scope::All => true,
+        Scope::Part(Part::Bus) => false,
+        Scope::Part(Part::Producer { name: one }) => role == "producer" && one == name,
+        Scope::Part(Part::Processor { name: one }) => role == "processor" && one == name,
+        Scope::Part(Part::Sink { name: one }) => role == "sink" && one == name,
+    };
+    let mut workers = Vec::new();
+    for planned in flow.producers.iter().filter(|p| wanted("producer", p.name.as_str())) {
+        let cx = ProducerContext {
+            name: planned.name.clone(),
+            system: planned.system.clone(),
+            base: flow.config.folder.clone(),
+        };
+        let kinds = connectors::producers();
+        let kind = *kinds.get(&planned.kind).expect("the configuration was checked");
+        workers.push(kind.worker(planned.options.clone(), cx, host.clone()));
+    }
+    for planned in flow.processors.iter().filter(|p| wanted("processor", p.name.as_str())) {
+        let processor = planned.normalizer.clone();
+        let options = ProcessorOptions { name: planned.name.clone(), processor };
+        workers.push(options.worker(host.clone()));
+    }
+    for planned in flow.sinks.iter().filter(|p| wanted("sink", p.name.as_str())) {
+        let cx = SinkContext {
+            name: planned.name.clone(),
+            topics: planned.topics.clone(),
+            base: flow.config.folder.clone(),
+        };
+        let kinds = connectors::sinks();
+        let kind = *kinds.get(&planned.kind).expect("the configuration was checked");
+        workers.push(kind.worker(planned.options.clone(), cx, host.clone()));
+    }
+    match scope {
+        Scope::Part(part) if workers.is_empty() && !matches!(part, Part::Bus) => {
+            Err(unknown_part(flow, part))
+        }
+        _ => Ok(workers),
+    }
+}
+
+fn unknown_part(flow: &Flow, part: &Part) -> Failure {
+    let (role, name, known): (_, _, Vec<&str>) = match part {
+        Part::Bus => ("bus", "", Vec::new()),
+        Part::Producer { name } => {
+            ("producer", name.as_str(), flow.producers.iter().map(|p| p.name.as_str()).collect())
+        }
+        Part::Processor { name } => {
+            ("processor", name.as_str(), flow.processors.iter().map(|p| p.name.as_str()).collect())
+        }
+        Part::Sink { name } => {
+            ("sink", name.as_str(), flow.sinks.iter().map(|p| p.name.as_str()).collect())
+        }
+    };
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Failure::new(
+        Exit::Usage,
+        format!("TL9004: there is no {role} {name:?} in the configuration; it has: {known}"),
+    )
+}

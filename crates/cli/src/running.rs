@@ -1,0 +1,82 @@
+//! The addresses of a running process, for commands in other terminals: `running.json` in the data
+//! folder, written when everything listens.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use throughline_bus::{Bus, BusOptions};
+use throughline_config::{Bus as BusConfig, Config};
+
+use crate::exit::{Exit, Fail, Failure};
+
+/// What runs on a data folder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Running {
+    /// The process that serves the bus.
+    pub(crate) pid: u32,
+    /// The broker.
+    pub(crate) kafka: SocketAddr,
+    /// The registry.
+    pub(crate) registry: String,
+    /// Metrics and health.
+    pub(crate) metrics: Option<SocketAddr>,
+}
+
+fn file(data: &Path) -> PathBuf {
+    data.join("running.json")
+}
+
+impl Running {
+    /// Writes the file; a reader sees the old one or the new one.
+    pub(crate) fn write(&self, data: &Path) -> Result<(), Failure> {
+        let text = serde_json::to_string_pretty(self).exit(Exit::Internal)?;
+        let temporary = data.join("running.json.new");
+        std::fs::write(&temporary, text).exit(Exit::Unavailable)?;
+        std::fs::rename(&temporary, file(data)).exit(Exit::Unavailable)
+    }
+
+    /// Removes the file at the end of a drain. One that stays behind a crash does no harm: nothing
+    /// answers at its addresses.
+    pub(crate) fn remove(data: &Path) {
+        if let Err(error) = std::fs::remove_file(file(data)) {
+            tracing::debug!(%error, "running.json could not be removed");
+        }
+    }
+
+    fn read(data: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(file(data)).ok()?).ok()
+    }
+}
+
+/// Where the bus of a configuration is, for a command that does not start one.
+pub(crate) fn bus_options(config: &Config) -> Result<BusOptions, Failure> {
+    let memory = usize::try_from(config.queue().as_u64()).unwrap_or(usize::MAX);
+    let options = match &config.bus {
+        BusConfig::Kafka { brokers, registry } => BusOptions::new(brokers.join(","), registry),
+        BusConfig::Embedded(_) => {
+            let running = Running::read(&config.data).ok_or_else(|| {
+                Failure::new(
+                    Exit::Unavailable,
+                    format!(
+                        "TL9002: nothing runs on {}; start it with `throughline up`, or with \
+                         `throughline run bus` when its workers run on their own",
+                        config.data.display()
+                    ),
+                )
+            })?;
+            BusOptions::new(running.kafka.to_string(), running.registry)
+        }
+    };
+    Ok(BusOptions { memory: memory.max(options_least()), ..options })
+}
+
+/// The least that one client can work with.
+fn options_least() -> usize {
+    8 << 20
+}
+
+/// Connects to the bus of a configuration.
+pub(crate) fn connect(config: &Config) -> Result<Bus, Failure> {
+    Bus::connect(bus_options(config)?).exit(Exit::Unavailable)
+}
