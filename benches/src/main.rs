@@ -1,0 +1,56 @@
+//! The figures of the product, measured.
+//!
+//! `cargo run --release -p throughline-benches -- all` runs every bench and writes
+//! `benches/results/<name>.md`: the machine, the commit, the command, every run with its numbers,
+//! medians with their range, and the noise of the same thing against itself. What is compared runs
+//! on the same machine in the same minutes, and the order of the sides changes with every round.
+//!
+//! Nothing is skipped in silence: a bench that cannot run is an error that says how to leave it out.
+
+mod broker;
+mod machine;
+mod process;
+mod report;
+mod settings;
+mod statistics;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
+
+use crate::settings::Settings;
+
+/// Measures the product and writes benches/results.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Every bench.
+    All(Settings),
+    /// The embedded broker beside Apache Kafka and librdkafka's mock broker.
+    Broker(Settings),
+    /// The embedded broker as a process of its own, until its standard input ends.
+    #[command(hide = true)]
+    Serve {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// librdkafka's mock broker as a process of its own, until its standard input ends.
+    #[command(hide = true)]
+    ServeMock,
+}
+
+fn main() -> Result<()> {
+    let bench = Arguments::parse().bench;
+    ensure!(!cfg!(debug_assertions), "a debug build says nothing about speed; run with --release");
+    match bench {
+        Bench::All(settings) | Bench::Broker(settings) => broker::run(&settings),
+        Bench::Serve { folder } => broker::servers::serve_embedded(&folder),
+        Bench::ServeMock => broker::servers::serve_mock(),
+    }
+}

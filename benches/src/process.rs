@@ -1,0 +1,114 @@
+//! CPU time and memory of a process, from /proc.
+
+use std::{
+    fs,
+    process::{Child, Command},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+
+/// Units of CPU time in `/proc/<pid>/stat` per second: `USER_HZ`, which is 100 on every Linux.
+const TICKS: f64 = 100.0;
+
+/// How long a process may take to end before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A child process that ends when this is dropped.
+pub(crate) struct Process(Child);
+
+/// Memory of a process in megabytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    pub(crate) now: f64,
+    pub(crate) peak: f64,
+}
+
+impl Process {
+    pub(crate) fn new(child: Child) -> Self {
+        Self(child)
+    }
+
+    pub(crate) fn child(&mut self) -> &mut Child {
+        &mut self.0
+    }
+
+    /// CPU seconds that it used so far, in user and kernel mode together.
+    pub(crate) fn cpu(&self) -> Result<f64> {
+        let path = format!("/proc/{}/stat", self.0.id());
+        let stat = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
+        cpu_seconds(&stat).with_context(|| format!("{path} has an unknown form"))
+    }
+
+    /// Its resident memory.
+    pub(crate) fn memory(&self) -> Result<Memory> {
+        let path = format!("/proc/{}/status", self.0.id());
+        let status = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
+        let read = || {
+            Some(Memory { now: megabytes(&status, "VmRSS")?, peak: megabytes(&status, "VmHWM")? })
+        };
+        read().with_context(|| format!("{path} has an unknown form"))
+    }
+}
+
+impl Drop for Process {
+    /// Asks it to stop, and kills it when it does not.
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let asked = Command::new("kill").arg(self.0.id().to_string()).status();
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        while asked.is_ok() && Instant::now() < deadline {
+            if matches!(self.0.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Fields 14 and 15 of `stat`, counted behind the name, which may contain anything.
+fn cpu_seconds(stat: &str) -> Option<f64> {
+    let (_, behind) = stat.rsplit_once(')')?;
+    let mut fields = behind.split_whitespace().skip(11);
+    let user: f64 = fields.next()?.parse().ok()?;
+    let kernel: f64 = fields.next()?.parse().ok()?;
+    Some((user + kernel) / TICKS)
+}
+
+fn megabytes(status: &str, name: &str) -> Option<f64> {
+    let line = status.lines().find(|line| line.starts_with(name))?;
+    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_is_found_behind_a_name_with_spaces_and_brackets() {
+        let stat = "7 (a ) b) S 1 7 7 0 -1 4194304 1 2 3 4 150 50 9 9 20 0 1 0 5 6 7";
+        assert_eq!(cpu_seconds(stat), Some(2.0));
+        assert_eq!(cpu_seconds("7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn memory_is_read_in_megabytes() {
+        let status = "Name:\tx\nVmHWM:\t    2048 kB\nVmRSS:\t    1024 kB\n";
+        assert_eq!(megabytes(status, "VmHWM"), Some(2.0));
+        assert_eq!(megabytes(status, "VmRSS"), Some(1.0));
+        assert_eq!(megabytes(status, "VmSwap"), None);
+    }
+
+    #[test]
+    fn a_process_is_measured_while_it_runs() {
+        let sleep = Command::new("sleep").arg("60").spawn().unwrap();
+        let process = Process::new(sleep);
+        assert!(process.cpu().unwrap() < 10.0);
+        let memory = process.memory().unwrap();
+        assert!(memory.now > 0.0 && memory.peak >= memory.now);
+    }
+}
