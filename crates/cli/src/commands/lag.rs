@@ -1,8 +1,10 @@
 //! `lag`: how far each worker is behind its topics.
 
+use std::ops::ControlFlow;
+
 use serde_json::json;
-use throughline_bus::{Bus, PartitionInfo};
-use throughline_event::TopicName;
+use throughline_bus::{Bus, Isolation, PartitionInfo};
+use throughline_event::{Offset, TopicName, TopicPartition};
 
 use crate::args::Global;
 use crate::exit::{Exit, Fail, Failure};
@@ -28,7 +30,22 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
     super::topics::answer(global, &rows, json)
 }
 
-/// Offsets behind per topic: an upper bound of records, since transaction markers have offsets too.
+/// Up to so many offsets the records are counted; more are given as offsets, an upper bound, since
+/// transaction markers have offsets too.
+const COUNTED: i64 = 1_000;
+
+/// The records from an offset to the end.
+fn records(bus: &Bus, at: &TopicPartition, from: Offset) -> Result<i64, Failure> {
+    let mut records = 0;
+    bus.read_to_end(at, from, Isolation::ReadCommitted, |_| {
+        records += 1;
+        ControlFlow::Continue(())
+    })
+    .exit(Exit::Unavailable)?;
+    Ok(records)
+}
+
+/// How far a group is behind, per topic.
 fn behind(bus: &Bus, group: &str, topics: &[TopicName]) -> Result<Vec<(TopicName, i64)>, Failure> {
     let known = bus.topics().exit(Exit::Unavailable)?;
     let topics: Vec<TopicName> =
@@ -40,11 +57,12 @@ fn behind(bus: &Bus, group: &str, topics: &[TopicName]) -> Result<Vec<(TopicName
         for PartitionInfo { partition, start, end } in
             bus.describe(&topic).exit(Exit::Unavailable)?
         {
-            let at = |at: &throughline_event::TopicPartition| {
-                at.topic == topic && at.partition == partition
-            };
+            let at = |at: &TopicPartition| at.topic == topic && at.partition == partition;
             let next = committed.iter().find(|(tp, _)| at(tp)).and_then(|(_, offset)| *offset);
-            sum += end.0 - next.unwrap_or(start).0.max(start.0);
+            let next = next.unwrap_or(start).max(start);
+            let offsets = end.0 - next.0;
+            let at = TopicPartition { topic: topic.clone(), partition };
+            sum += if offsets <= COUNTED { records(bus, &at, next)? } else { offsets };
         }
         behind.push((topic, sum.max(0)));
     }

@@ -36,7 +36,11 @@ pub(super) fn prepare(folder: &Path) -> Result<bool, Failure> {
     }
     let pack = pack::load(files, &BuiltIn)
         .or_else(|report| crate::commands::refuse(&report, Format::Text))?;
-    let text = init::configuration(&pack).replace("bus: embedded\n", &ports());
+    // A person watches: changes are looked for, and files finished, more often than by default.
+    let text = init::configuration(&pack)
+        .replace("bus: embedded\n", &ports())
+        .replace("    folder: ./exports\n", "    folder: ./exports\n    poll: 100ms\n")
+        .replace("    format: jsonl\n", "    format: jsonl\n    roll: {max_age: 200ms}\n");
     // Written last: a folder with a configuration is complete.
     std::fs::write(&config, text).exit(Exit::Unavailable)?;
     Ok(false)

@@ -150,13 +150,15 @@ fn refused(process: &Process) -> Result<String, Failure> {
 pub(super) fn closing(process: &Process, folder: &Path) -> String {
     let addresses = process.addresses();
     let config = folder.join("throughline.yaml");
+    // As it was typed, so that the lines below can be copied: `target/release/throughline`.
+    let program = std::env::args().next().unwrap_or_else(|| "throughline".to_owned());
     let metrics = addresses.metrics.map(|at| format!("http://{at}/metrics")).unwrap_or_default();
     format!(
         "data      {data}\nKafka     {kafka}\nregistry  {registry}\nmetrics   {metrics}\n\n\
          It stays live. From a second terminal:\n  \
          echo '1119,9001,A0E20000000252G,148.75,2,297.5' >> {orders}\n  \
-         throughline --config {config} tail canonical.order -n 1\n  \
-         throughline --config {config} dlq list\n\
+         {program} --config {config} tail canonical.order -n 1\n  \
+         {program} --config {config} dlq list\n\
          Ctrl-C drains and ends it; a second start continues.\n",
         data = folder.join("data").display(),
         kafka = addresses.kafka,

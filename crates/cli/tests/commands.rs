@@ -1,0 +1,93 @@
+//! Commands that need nothing to run.
+
+use std::fs;
+
+use crate::sandbox::Sandbox;
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn what_init_writes_is_valid_and_never_overwritten() {
+    let sandbox = Sandbox::new();
+    for pack in ["sunrise", "retail-export"] {
+        let file = format!("{pack}.yaml");
+        let init = sandbox.output(&["--config", &file, "init", "--pack", pack]);
+        assert!(init.status.success(), "{}", text(&init.stderr));
+        let valid = sandbox.output(&["--config", &file, "validate"]);
+        assert!(valid.status.success(), "{}", text(&valid.stderr));
+        let again = sandbox.output(&["--config", &file, "init", "--pack", pack]);
+        assert_eq!(again.status.code(), Some(78));
+        assert!(text(&again.stderr).contains("TL9009"));
+    }
+}
+
+#[test]
+fn every_mistake_is_reported_with_its_line_and_a_fix() {
+    let sandbox = Sandbox::new();
+    let yaml = fs::read_to_string(sandbox.path("throughline.yaml")).unwrap();
+    let broken = yaml.replace("poll: 20ms", "pol: 20ms").replace("currency: EUR", "curency: EUR");
+    fs::write(sandbox.path("throughline.yaml"), broken).unwrap();
+    let output = sandbox.output(&["validate"]);
+    assert_eq!(output.status.code(), Some(78));
+    let report = text(&output.stderr);
+    assert!(report.contains("throughline.yaml:") && report.contains("fix:"), "{report}");
+    for word in ["pol", "curency"] {
+        assert!(report.contains(word), "{report}");
+    }
+    let json = sandbox.output(&["--output", "json", "validate"]);
+    let findings: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert!(findings.as_array().unwrap().iter().all(|f| f["code"].is_string()));
+}
+
+#[test]
+fn the_fixtures_of_the_built_in_packs_pass_and_a_broken_one_fails() {
+    let sandbox = Sandbox::new();
+    for pack in ["sunrise", "retail-export"] {
+        let output = sandbox.output(&["test", pack]);
+        assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
+        assert!(text(&output.stdout).contains(", 0 failed"));
+    }
+    let unknown = sandbox.output(&["test", "nowhere"]);
+    assert_eq!(unknown.status.code(), Some(64));
+    assert!(text(&unknown.stderr).contains("TL9007"));
+}
+
+#[test]
+fn a_command_that_needs_a_running_bus_says_how_to_start_one() {
+    let sandbox = Sandbox::new();
+    for arguments in [&["topics"][..], &["lag"], &["dlq", "list"], &["tail", "canonical.order"]] {
+        let output = sandbox.output(arguments);
+        assert_eq!(output.status.code(), Some(69), "{arguments:?}");
+        let error = text(&output.stderr);
+        assert!(error.contains("TL9002") && error.contains("throughline up"), "{error}");
+    }
+}
+
+#[test]
+fn an_unknown_worker_is_answered_with_the_known_ones() {
+    let sandbox = Sandbox::new();
+    let output = sandbox.output(&["run", "sink", "lak"]);
+    assert!(!output.status.success());
+    let bus = sandbox.start(&["run", "bus"]);
+    sandbox.until("the bus never ran", || {
+        sandbox.path("data/running.json").exists().then_some(()).ok_or("no running.json")
+    });
+    let output = sandbox.output(&["run", "sink", "lak"]);
+    assert_eq!(output.status.code(), Some(64));
+    let error = text(&output.stderr);
+    assert!(error.contains("TL9004") && error.contains("lake"), "{error}");
+    assert_eq!(bus.drain(), Some(0), "{}", sandbox.logs());
+}
+
+#[test]
+fn usage_errors_and_answers_have_their_exit_codes() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.output(&["tial"]).status.code(), Some(64));
+    assert_eq!(sandbox.output(&["--help"]).status.code(), Some(0));
+    let version = sandbox.output(&["--output", "json", "version"]);
+    let version: serde_json::Value = serde_json::from_slice(&version.stdout).unwrap();
+    assert_eq!(version["packs"], serde_json::json!(["retail-export", "sunrise"]));
+    assert!(text(&sandbox.output(&["completions", "bash"]).stdout).contains("throughline"));
+}

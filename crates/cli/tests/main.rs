@@ -1,0 +1,7 @@
+//! The binary, end to end: real processes, real files, real signals.
+
+mod commands;
+mod crash;
+mod flow;
+mod oracle;
+mod sandbox;

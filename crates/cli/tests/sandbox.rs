@@ -1,0 +1,152 @@
+//! A folder with a configuration and exports, and the processes that run on it.
+
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Nothing that is waited for takes nearly as long, on a busy machine either.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub(crate) struct Sandbox {
+    folder: tempfile::TempDir,
+}
+
+/// Ports that are free now; processes that are killed and started again keep them.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+impl Sandbox {
+    pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let [kafka, registry] = free_ports();
+        fs::create_dir(folder.path().join("exports")).unwrap();
+        let yaml = format!(
+            "version: 1\n\
+             data: ./data\n\
+             bus:\n  embedded:\n    kafka: 127.0.0.1:{kafka}\n    registry: 127.0.0.1:{registry}\n\
+             metrics: 127.0.0.1:0\n\
+             systems:\n  shop:\n    pack: sunrise\n    settings: {{currency: EUR}}\n\
+             ownership: {{order: shop, inventory: shop, customer: shop, location: shop}}\n\
+             producers:\n  shop-exports: {{kind: files, system: shop, folder: ./exports, poll: 20ms}}\n\
+             sinks:\n  lake:\n    kind: files\n    topics: [canonical.order, canonical.inventory]\n    \
+             folder: ./target\n    format: jsonl\n    roll: {{max_age: 20ms}}\n"
+        );
+        fs::write(folder.path().join("throughline.yaml"), yaml).unwrap();
+        Self { folder }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A file that appears whole, as an exporter writes it.
+    pub(crate) fn replace(&self, name: &str, text: &str) {
+        let temporary = self.path(&format!("{name}.new"));
+        fs::write(&temporary, text).unwrap();
+        fs::rename(temporary, self.path(name)).unwrap();
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_throughline"));
+        command.current_dir(self.folder.path()).args(["--log", "warn"]).args(arguments);
+        command
+    }
+
+    /// Starts a process; what it logs is kept for a failing test.
+    pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        let log = fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path(&format!("{}.log", arguments.join("-"))))
+            .unwrap();
+        let child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        Running { child }
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().unwrap()
+    }
+
+    /// Every record of a topic that a consumer of committed records sees.
+    pub(crate) fn records(&self, topic: &str) -> Vec<Value> {
+        let output = self.output(&["tail", topic, "--last", "all", "--exit"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Waits until something is true, and says what it saw last when it never becomes so.
+    pub(crate) fn until<T: std::fmt::Debug>(
+        &self,
+        what: &str,
+        mut look: impl FnMut() -> Result<(), T>,
+    ) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match look() {
+                Ok(()) => return,
+                Err(seen) if Instant::now() > deadline => {
+                    panic!("{what}: {seen:?}\n{}", self.logs())
+                }
+                Err(_) => std::thread::sleep(Duration::from_millis(20)),
+            }
+        }
+    }
+
+    /// The last lines that the processes logged.
+    pub(crate) fn logs(&self) -> String {
+        let mut text = String::new();
+        for entry in fs::read_dir(self.folder.path()).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "log") {
+                let log = fs::read_to_string(&path).unwrap();
+                let lines: Vec<&str> = log.lines().rev().take(8).collect();
+                text.push_str(&format!("== {}\n", name(&path)));
+                lines.iter().rev().for_each(|line| text.push_str(&format!("{line}\n")));
+            }
+        }
+        text
+    }
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+/// A process that is killed when it is dropped.
+pub(crate) struct Running {
+    child: Child,
+}
+
+impl Running {
+    /// `kill -9`.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// SIGTERM, and the exit code of the drain.
+    pub(crate) fn drain(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _killed: std::io::Result<()> = self.child.kill();
+        let _waited: std::io::Result<std::process::ExitStatus> = self.child.wait();
+    }
+}
