@@ -9,6 +9,7 @@
 
 mod broker;
 mod machine;
+mod normalizer;
 mod process;
 mod report;
 mod settings;
@@ -34,6 +35,8 @@ enum Bench {
     All(Settings),
     /// The embedded broker beside Apache Kafka and librdkafka's mock broker.
     Broker(Settings),
+    /// The mapping of the sample shop's orders beside a hand-written one.
+    Normalizer(Settings),
     /// The embedded broker as a process of its own, until its standard input ends.
     #[command(hide = true)]
     Serve {
@@ -49,7 +52,12 @@ fn main() -> Result<()> {
     let bench = Arguments::parse().bench;
     ensure!(!cfg!(debug_assertions), "a debug build says nothing about speed; run with --release");
     match bench {
-        Bench::All(settings) | Bench::Broker(settings) => broker::run(&settings),
+        Bench::All(settings) => {
+            normalizer::run(&settings)?;
+            broker::run(&settings)
+        }
+        Bench::Broker(settings) => broker::run(&settings),
+        Bench::Normalizer(settings) => normalizer::run(&settings),
         Bench::Serve { folder } => broker::servers::serve_embedded(&folder),
         Bench::ServeMock => broker::servers::serve_mock(),
     }

@@ -8,7 +8,7 @@ pub(crate) struct Settings {
     /// Runs of each case; medians of fewer than five are indications only.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) runs: u32,
-    /// Records of 200 bytes in one run; records of 1 KB are two fifths of it.
+    /// Records of 200 bytes in one run of the broker; records of 1 KB are two fifths of it.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..))]
     pub(crate) records: u64,
     /// Records that every broker takes and gives before anything is measured.
