@@ -22,7 +22,7 @@ use self::{
     orders::Events,
     results::{Facts, Results},
 };
-use crate::{report::progress, settings::Settings};
+use crate::{process::thread_cpu, report::progress, settings::Settings};
 
 /// How long one run takes.
 const RUN: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ pub(crate) enum Arm {
     Handwritten,
 }
 
-/// One run: records a second of the whole, and its steps on their own.
+/// One run: records in a second of CPU time, and its steps on their own.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
     pub(crate) arm: Arm,
@@ -140,10 +140,11 @@ impl Bench {
         })
     }
 
-    /// Records a second from event to canonical record.
+    /// Records in a second of CPU time from event to canonical record.
     fn whole(&self, arm: Arm, at_least: Duration) -> Result<f64> {
         let mut out = Outputs::default();
         let (start, mut done) = (Instant::now(), 0_u64);
+        let cpu = thread_cpu()?;
         while start.elapsed() < at_least {
             for record in self.events.records() {
                 out.records.clear();
@@ -156,7 +157,7 @@ impl Bench {
                 done += 1;
             }
         }
-        Ok(done as f64 / start.elapsed().as_secs_f64())
+        Ok(done as f64 / (thread_cpu()? - cpu))
     }
 
     /// Each step over all events, again and again.

@@ -69,6 +69,14 @@ impl Drop for Process {
     }
 }
 
+/// CPU seconds of the calling thread, which other work on the machine does not lengthen.
+pub(crate) fn thread_cpu() -> Result<f64> {
+    const PATH: &str = "/proc/thread-self/schedstat";
+    let text = fs::read_to_string(PATH).with_context(|| format!("could not read {PATH}"))?;
+    let nanoseconds = text.split(' ').next().and_then(|text| text.parse::<f64>().ok());
+    Ok(nanoseconds.with_context(|| format!("{PATH} has an unknown form"))? / 1e9)
+}
+
 /// Fields 14 and 15 of `stat`, counted behind the name, which may contain anything.
 fn cpu_seconds(stat: &str) -> Option<f64> {
     let (_, behind) = stat.rsplit_once(')')?;
@@ -101,6 +109,12 @@ mod tests {
         assert_eq!(megabytes(status, "VmHWM"), Some(2.0));
         assert_eq!(megabytes(status, "VmRSS"), Some(1.0));
         assert_eq!(megabytes(status, "VmSwap"), None);
+    }
+
+    #[test]
+    fn a_thread_has_cpu_time_that_does_not_go_back() {
+        let first = thread_cpu().unwrap();
+        assert!(first >= 0.0 && thread_cpu().unwrap() >= first);
     }
 
     #[test]

@@ -74,8 +74,9 @@ impl Results {
              and writer; before anything is timed, its records are compared with the normalizer's, \
              byte for byte, event ids included. {} runs of one second each, in turn, the order \
              reversed in every second round; \"again\" is the same thing once more in each round: \
-             the distance of the medians is the noise. The steps are timed in runs of their own, \
-             each over all orders before the next begins. Load averages before {} and after {}.",
+             the distance of the medians is the noise. Records/s are those of one second \
+             of the thread's CPU time. The steps are timed by the clock in runs of their own, each \
+             over all orders before the next begins, so that other work on the machine shows. Load averages before {} and after {}.",
             bytes_in / orders,
             bytes_out / orders,
             settings.runs,
@@ -171,7 +172,7 @@ impl Results {
     }
 }
 
-/// One thread that never waits: its seconds are CPU seconds.
+/// CPU seconds of a million records.
 fn cost(rate: Spread) -> String {
     fine(1e6 / rate.median)
 }
