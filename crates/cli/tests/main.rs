@@ -1,5 +1,6 @@
 //! The binary, end to end: real processes, real files, real signals.
 
+mod clients;
 mod commands;
 mod crash;
 mod flow;

@@ -109,11 +109,15 @@ pub(super) fn summary(
     let delivered: u64 = of(&counts.written, "lake").iter().map(|(_, n)| n).sum();
     let rate = delivered as f64 / took.as_secs_f64().max(0.001);
     let mut text = format!("\n{}\n\n", table(&rows));
-    text.push_str(&format!(
-        "{delivered} canonical records in {} after {:.1} s, start included: {rate:.0}/s\n",
-        folder.join("target").display(),
-        took.as_secs_f64()
-    ));
+    if delivered == 0 {
+        text.push_str("nothing new since the last start: the target holds everything\n");
+    } else {
+        text.push_str(&format!(
+            "{delivered} canonical records in {} after {:.1} s, start included: {rate:.0}/s\n",
+            folder.join("target").display(),
+            took.as_secs_f64()
+        ));
+    }
     text.push_str(&refused(process)?);
     for status in process.status() {
         if let WorkerState::Halted { error } | WorkerState::Waiting { error } = status.state {
