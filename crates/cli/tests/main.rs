@@ -1,4 +1,9 @@
 //! The binary, end to end: real processes, real files, real signals.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "helpers of tests are no tests to lints"
+)]
 
 mod clients;
 mod commands;

@@ -8,11 +8,17 @@ use serde_json::Value;
 
 use crate::sandbox::Sandbox;
 
-/// Stock by SKU and location; lines (SKU, quantity, unit price in cents) and total by order number.
+/// SKU, quantity, unit price in cents.
+type Line = (String, i64, i64);
+
+/// Lines, and the total in cents.
+type Order = (Vec<Line>, i64);
+
+/// Stock by SKU and location, orders by number.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) stock: BTreeMap<(String, String), i64>,
-    pub(crate) orders: BTreeMap<String, (Vec<(String, i64, i64)>, i64)>,
+    pub(crate) orders: BTreeMap<String, Order>,
 }
 
 fn cents(text: &str) -> i64 {
@@ -30,7 +36,7 @@ pub(crate) fn expected(sandbox: &Sandbox) -> State {
         let location = if cells[2].is_empty() { "main" } else { cells[2] };
         state.stock.insert((cells[0].to_owned(), location.to_owned()), cells[1].parse().unwrap());
     }
-    let mut orders: BTreeMap<String, (Vec<(String, i64, i64)>, i64)> = BTreeMap::new();
+    let mut orders: BTreeMap<String, Order> = BTreeMap::new();
     let text = read("exports/orders.csv");
     let complete = text.rfind('\n').map_or("", |end| &text[..end]);
     for line in complete.lines().skip(1) {
