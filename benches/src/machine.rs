@@ -1,9 +1,16 @@
 //! Where the numbers come from.
 
-use std::{fs, process::Command, thread};
+use std::{fs, process::Command, sync::OnceLock, thread};
 
 /// The machine, the commit and the command, as lines for a report.
-pub(crate) fn describe() -> Vec<(&'static str, String)> {
+///
+/// Asked for first when the program starts: the commit may have changed when it ends.
+pub(crate) fn describe() -> &'static [(&'static str, String)] {
+    static FACTS: OnceLock<Vec<(&str, String)>> = OnceLock::new();
+    FACTS.get_or_init(facts)
+}
+
+fn facts() -> Vec<(&'static str, String)> {
     vec![
         ("cores", cores()),
         ("memory", memory()),

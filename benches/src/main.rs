@@ -51,6 +51,7 @@ enum Bench {
 fn main() -> Result<()> {
     let bench = Arguments::parse().bench;
     ensure!(!cfg!(debug_assertions), "a debug build says nothing about speed; run with --release");
+    machine::describe();
     match bench {
         Bench::All(settings) => {
             normalizer::run(&settings)?;

@@ -28,7 +28,8 @@ impl Report {
         let mut report = Self { name, text: String::new() };
         report.add(&format!("# {title}\n"));
         let facts = machine::describe();
-        let rows: Vec<_> = facts.into_iter().map(|(what, fact)| vec![what.into(), fact]).collect();
+        let rows: Vec<_> =
+            facts.iter().map(|(what, fact)| vec![(*what).to_owned(), fact.clone()]).collect();
         report.table(&["what", "value"], &rows);
         report
     }
