@@ -7,7 +7,7 @@
 //! <base>-<end>.swap            ... the rename to this name, which is the moment of the change
 //! ```
 //!
-//! [`finish`] then removes the old files and moves the new ones to their names. It can be repeated
+//! `finish` then removes the old files and moves the new ones to their names. It can be repeated
 //! from any point, and is, at the next open.
 
 use std::path::{Path, PathBuf};
