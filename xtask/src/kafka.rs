@@ -40,17 +40,19 @@ pub(crate) fn test(repo: &Repo, arguments: &[&str]) -> Result<()> {
     let jars = jars(repo)?;
     let node = Node::start(&jars)?;
     println!("Apache Kafka {VERSION} answers on {}", node.address);
-    let package = ["--locked", "--package", "throughline-bus", "--test", "main", "--no-fail-fast"];
+    // The whole workspace is named, so that the libraries are those of the other steps: for one
+    // package alone they are built again with fewer features.
+    let only = ["--locked", "--workspace", "--test", "main", "-E", "package(throughline-bus)"];
     let mut tests = match NEXTEST.find(repo) {
         Ok(program) => {
             let mut nextest = Command::new(program);
-            nextest.args(["nextest", "run"]).args(package).args(["--status-level", "fail"]);
+            nextest.args(["nextest", "run", "--no-fail-fast", "--status-level", "fail"]).args(only);
             nextest
         }
         Err(error) => {
             println!("nextest is not available, so cargo test runs the tests: {error:#}");
             let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-            cargo.arg("test").args(package);
+            cargo.args(["test", "--locked", "--package", "throughline-bus", "--test", "main"]);
             cargo
         }
     };
