@@ -4,12 +4,13 @@ mod datum;
 pub(crate) mod read;
 
 use throughline_avro::{DecodeError, Schema, SchemaId};
-use throughline_bus::Bus;
+use throughline_bus::{Bus, Undecodable};
 use throughline_event::{
-    Micros, Offset, PartitionId, Record, TopicName, TopicPartition, WorkerName,
+    Datum, Micros, Offset, PartitionId, Record, TopicName, TopicPartition, WorkerName,
 };
 
 use crate::WorkerError;
+use crate::host::now;
 
 /// The schema of the values of `dead.<worker>`.
 pub const VALUE_SCHEMA: &str = include_str!("../../../schemas/throughline/dead-letter.avsc");
@@ -45,6 +46,13 @@ pub struct Part {
     pub schema: Option<SchemaId>,
     /// The bytes.
     pub bytes: Vec<u8>,
+}
+
+impl Part {
+    /// A datum that was read from this bus.
+    pub(crate) fn of(datum: Datum<'_>, bus: &Bus) -> Self {
+        Self { schema: bus.schema_id(datum.schema), bytes: datum.bytes.to_vec() }
+    }
 }
 
 /// The input record of a processor or sink.
@@ -149,6 +157,33 @@ pub fn unresolved(
 }
 
 impl DeadLetter {
+    /// The dead letter of a record that is not Avro in the registry's wire format.
+    pub(crate) fn undecodable(worker: &WorkerName, stage: Stage, bad: &Undecodable) -> Self {
+        let part = |bytes: &Option<Vec<u8>>| {
+            bytes.as_ref().map(|bytes| Part { schema: None, bytes: bytes.clone() })
+        };
+        Self {
+            id: format!("{}@{}", bad.partition, bad.offset),
+            worker: worker.clone(),
+            stage: stage.as_str().to_owned(),
+            code: bad.reason.code().to_owned(),
+            kind: "decode".to_owned(),
+            reason: crate::chain(&bad.reason),
+            place: format!("{} offset {}", bad.partition, bad.offset),
+            program: None,
+            line: None,
+            parked: false,
+            failed_at: now(),
+            input: Some(Input {
+                partition: bad.partition.clone(),
+                offset: bad.offset,
+                timestamp: bad.timestamp,
+            }),
+            key: part(&bad.key),
+            value: part(&bad.value),
+        }
+    }
+
     /// The dead letter of something a producer could not publish.
     pub fn rejected(
         worker: &WorkerName,

@@ -63,10 +63,6 @@ impl Meter {
         }
     }
 
-    pub(crate) fn now(&self) -> Instant {
-        Instant::now()
-    }
-
     /// Notes how long a stage took since `started`; returns the time now, where the next one starts.
     pub(crate) fn took(&self, stage: Stage, started: Instant) -> Instant {
         let now = Instant::now();

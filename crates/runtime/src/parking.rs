@@ -38,8 +38,7 @@ impl Parking {
 
     /// What is parked under a key.
     pub(crate) fn get(&self, at: &(TopicPartition, Vec<u8>)) -> Option<&Parked> {
-        // Most workers have nothing parked: their records skip the look-up's comparison.
-        if self.keys.is_empty() { None } else { self.keys.get(at) }
+        self.keys.get(at)
     }
 
     /// Adds an event to its key; `before` counts for the first one only.

@@ -7,7 +7,7 @@
 mod program;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use throughline_bus::{
     Consumer, ConsumerOptions, Polled, Rebalance, TransactionalProducer, Undecodable,
@@ -115,13 +115,14 @@ impl Work<'_> {
         undecodable: &[Undecodable],
         next: &[(TopicPartition, Offset)],
     ) -> Result<(), WorkerError> {
-        let started = self.meter.now();
+        let started = Instant::now();
         self.producer.begin()?;
         for record in batch.iter() {
             self.record(&record)?;
         }
         for bad in undecodable {
-            self.dead(&undecodable_letter(&self.program.name, bad))?;
+            let stage = dead_letter::Stage::Process;
+            self.dead(&DeadLetter::undecodable(&self.program.name, stage, bad))?;
         }
         let group = self.consumer.group()?;
         self.producer.send_offsets(&group, next)?;
@@ -152,11 +153,16 @@ impl Work<'_> {
         if record.value.is_none() {
             return Ok(());
         }
-        let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
-        let at = (partition, record.key.map(|key| key.bytes.to_vec()).unwrap_or_default());
-        let parked_before = self.parking.get(&at).map(|parked| parked.before.as_deref());
+        // Most workers have nothing parked: no record pays for a key to look up.
+        let at = (self.parking.len() > 0).then(|| {
+            let (topic, partition) = (record.topic.clone(), record.partition);
+            let key = record.key.map(|key| key.bytes.to_vec()).unwrap_or_default();
+            (TopicPartition { topic, partition }, key)
+        });
+        let parked = at.as_ref().and_then(|at| self.parking.get(at));
+        let parked_before = parked.map(|parked| parked.before.as_deref());
         match self.program.process(record, parked_before, &mut self.producer, &mut self.meter) {
-            Ok(()) => self.resumed(&at),
+            Ok(()) => at.map_or(Ok(()), |at| self.resumed(&at)),
             Err(program::Failure::Bus(error)) => Err(error.into()),
             Err(program::Failure::Process(error)) => self.park(record, error),
         }
@@ -226,10 +232,6 @@ fn failed_letter(
     error: ProcessError,
     bus: &throughline_bus::Bus,
 ) -> DeadLetter {
-    let part = |datum: throughline_event::Datum<'_>| Part {
-        schema: bus.schema_id(datum.schema),
-        bytes: datum.bytes.to_vec(),
-    };
     DeadLetter {
         id: DeadLetter::id_of(record),
         worker: worker.clone(),
@@ -247,33 +249,7 @@ fn failed_letter(
             offset: record.offset,
             timestamp: record.timestamp,
         }),
-        key: record.key.map(part),
-        value: record.value.map(part),
-    }
-}
-
-fn undecodable_letter(worker: &WorkerName, bad: &Undecodable) -> DeadLetter {
-    let part = |bytes: &Option<Vec<u8>>| {
-        bytes.as_ref().map(|bytes| Part { schema: None, bytes: bytes.clone() })
-    };
-    DeadLetter {
-        id: format!("{}@{}", bad.partition, bad.offset),
-        worker: worker.clone(),
-        stage: dead_letter::Stage::Process.as_str().to_owned(),
-        code: bad.reason.code().to_owned(),
-        kind: "decode".to_owned(),
-        reason: crate::chain(&bad.reason),
-        place: format!("{} offset {}", bad.partition, bad.offset),
-        program: None,
-        line: None,
-        parked: false,
-        failed_at: now(),
-        input: Some(Input {
-            partition: bad.partition.clone(),
-            offset: bad.offset,
-            timestamp: bad.timestamp,
-        }),
-        key: part(&bad.key),
-        value: part(&bad.value),
+        key: record.key.map(|datum| Part::of(datum, bus)),
+        value: record.value.map(|datum| Part::of(datum, bus)),
     }
 }

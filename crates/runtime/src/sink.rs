@@ -115,7 +115,7 @@ impl<S: Sink> Work<'_, S> {
         self.dead.undecodable(undecodable)?;
         let mut backoff = Backoff::default();
         let mut rest = None;
-        let started = self.meter.now();
+        let started = Instant::now();
         loop {
             let batch = rest.as_ref().unwrap_or(batch);
             match self.block.block_on(self.sink.deliver(batch)) {

@@ -63,10 +63,7 @@ impl Dead {
                 && *record.topic == position.partition.topic
         });
         let DeliverError::Refused { code, reason, .. } = error else { return Ok(()) };
-        let part = |datum: throughline_event::Datum<'_>| Part {
-            schema: bus.schema_id(datum.schema),
-            bytes: datum.bytes.to_vec(),
-        };
+        let part = |datum| Part::of(datum, bus);
         tracing::warn!(worker = %self.worker, place = %position, code, "record refused by the target");
         let key = refused.and_then(|record| record.key).map(part);
         let value = refused.and_then(|record| record.value).map(part);
@@ -75,46 +72,14 @@ impl Dead {
             offset: position.offset,
             timestamp: refused.map(|record| record.timestamp).unwrap_or_default(),
         };
-        let letter = self.letter(input, code, "refused", reason.clone(), (key, value));
-        self.write(&[letter])
-    }
-
-    /// Records that are not Avro in the registry's wire format.
-    pub(super) fn undecodable(&mut self, records: &[Undecodable]) -> Result<(), WorkerError> {
-        let letter = |bad: &Undecodable| {
-            let part = |bytes: &Option<Vec<u8>>| {
-                bytes.as_ref().map(|bytes| Part { schema: None, bytes: bytes.clone() })
-            };
-            let input = Input {
-                partition: bad.partition.clone(),
-                offset: bad.offset,
-                timestamp: bad.timestamp,
-            };
-            let parts = (part(&bad.key), part(&bad.value));
-            let reason = crate::chain(&bad.reason);
-            self.letter(input, bad.reason.code(), "decode", reason, parts)
-        };
-        let letters: Vec<_> = records.iter().map(letter).collect();
-        self.write(&letters)
-    }
-
-    fn letter(
-        &self,
-        input: Input,
-        code: &str,
-        kind: &str,
-        reason: String,
-        (key, value): (Option<Part>, Option<Part>),
-    ) -> DeadLetter {
-        let place = format!("{} offset {}", input.partition, input.offset);
-        DeadLetter {
+        let letter = DeadLetter {
             id: format!("{}@{}", input.partition, input.offset),
             worker: self.worker.clone(),
             stage: Stage::Deliver.as_str().to_owned(),
-            code: code.to_owned(),
-            kind: kind.to_owned(),
-            reason,
-            place,
+            code: (*code).to_owned(),
+            kind: "refused".to_owned(),
+            reason: reason.clone(),
+            place: position.to_string(),
             program: None,
             line: None,
             parked: false,
@@ -122,7 +87,15 @@ impl Dead {
             input: Some(input),
             key,
             value,
-        }
+        };
+        self.write(&[letter])
+    }
+
+    /// Records that are not Avro in the registry's wire format.
+    pub(super) fn undecodable(&mut self, records: &[Undecodable]) -> Result<(), WorkerError> {
+        let letter = |bad| DeadLetter::undecodable(&self.worker, Stage::Deliver, bad);
+        let letters: Vec<_> = records.iter().map(letter).collect();
+        self.write(&letters)
     }
 
     fn write(&mut self, letters: &[DeadLetter]) -> Result<(), WorkerError> {
