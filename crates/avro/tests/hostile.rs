@@ -1,9 +1,14 @@
 //! Bytes that nobody promised anything about.
 
 use proptest::prelude::*;
-use throughline_avro::{Cursor, Schema, unframe, write_json};
+use throughline_avro::{
+    Cursor, DecodeError, Schema, put_block, put_block_end, unframe, write_json,
+};
 
 use crate::random::{oracle_bytes, pairs, schema, shapes};
+
+/// What one reader accepts of array items that take no bytes.
+const FREE_ITEMS: usize = 1 << 16;
 
 /// Everything that reads `bytes` may refuse them, never panic, and stays inside them.
 fn read(schema: &Schema, bytes: &[u8]) -> Result<(), TestCaseError> {
@@ -19,14 +24,26 @@ fn read(schema: &Schema, bytes: &[u8]) -> Result<(), TestCaseError> {
         Ok(()) => prop_assert!(serde_json::from_slice::<serde_json::Value>(&text).is_ok()),
         Err(error) => prop_assert!(error.offset() <= bytes.len(), "{}", error),
     }
-    // The longest text of one byte is a symbol or the names of empty records around it.
-    prop_assert!(
-        text.len() <= 100_000 + bytes.len() * 1_000,
-        "{} from {}",
-        text.len(),
-        bytes.len()
-    );
+    // What an item without bytes writes is in its schema: its keys, and nothing else. One value
+    // that takes bytes writes no more than that and 64 characters, so nothing can multiply.
+    let items = FREE_ITEMS + bytes.len() + 1;
+    let item = schema.text().len() + 64;
+    prop_assert!(text.len() <= items * item, "{} from {}", text.len(), bytes.len());
     Ok(())
+}
+
+#[test]
+fn items_without_bytes_are_written_up_to_their_limit() {
+    let schema = Schema::parse(r#"{"type":"array","items":"null"}"#).unwrap();
+    // One block of 24,586 items, and one of one more than all readers accept together.
+    let mut text = Vec::new();
+    write_json(schema.root(), &mut Cursor::new(&[148, 128, 3, 0]), &mut text).unwrap();
+    assert_eq!(text.len(), "null,".len() * 24_586 + 1);
+    let mut datum = Vec::new();
+    put_block(&mut datum, FREE_ITEMS + 1);
+    put_block_end(&mut datum);
+    let refused = write_json(schema.root(), &mut Cursor::new(&datum), &mut Vec::new());
+    assert!(matches!(refused, Err(DecodeError::Length { .. })), "{refused:?}");
 }
 
 proptest! {
