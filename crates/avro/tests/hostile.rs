@@ -47,7 +47,7 @@ fn items_without_bytes_are_written_up_to_their_limit() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(8 * ProptestConfig::default().cases))]
 
     #[test]
     fn random_bytes_never_panic(

@@ -112,7 +112,7 @@ fn decode(node: &Node, cursor: &mut Cursor<'_>) -> Result<Value, DecodeError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(4 * ProptestConfig::default().cases))]
 
     #[test]
     fn our_bytes_are_the_oracles_bytes((schema, value) in pairs(true)) {

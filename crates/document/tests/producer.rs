@@ -343,7 +343,7 @@ impl Run<'_, '_> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
 
     #[test]
     fn store_tells_what_the_model_tells_whatever_happens(steps in steps()) {

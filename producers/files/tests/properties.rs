@@ -61,7 +61,7 @@ fn lenient(mut folder: Folder, entity: &str) -> Folder {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, failure_persistence: None, ..Default::default() })]
 
     #[test]
     fn an_appended_file_is_read_once_whatever_happens(
