@@ -262,6 +262,8 @@ impl RowReader {
                 self.place.offset += self.input.give(next);
                 step
             }
+            // The line is still being written: it is refused when all of it is there to be shown.
+            csv::Scan::Stray { .. } if !limited && !last && !has_line(view) => Step::More,
             csv::Scan::Stray { column } => {
                 let reason = "something follows a closing quote";
                 self.refuse_line(RowError::new(QUOTING, reason).at(column + 1))
@@ -282,9 +284,11 @@ impl RowReader {
     fn refuse_line(&mut self, error: RowError) -> Step {
         let window = self.input.window();
         let len = memchr(b'\n', window).unwrap_or(window.len());
+        // No more of a long line than is there whenever it is looked at.
+        let line = &window[..len.min(SHOWN).min(self.max_row)];
         let shown = match &self.format {
-            Converter::Csv(converter, _) => converter.shown(&window[..len.min(SHOWN)], None),
-            _ => (!self.withheld).then(|| window[..len.min(SHOWN)].to_vec()),
+            Converter::Csv(converter, _) => converter.shown(line, None),
+            _ => (!self.withheld).then(|| line.to_vec()),
         };
         let step = bad(error.into(), self.place.line, shown);
         self.place.skipping = true;

@@ -205,3 +205,18 @@ fn an_empty_folder_and_a_folder_that_is_gone_forget_nothing() {
     folder.rename("unmounted", "in");
     assert!(read(&folder, gone.position).items.is_empty());
 }
+
+#[test]
+fn a_bad_line_is_shown_whole_although_it_was_still_being_written() {
+    let folder = Folder::new(stock("append"));
+    folder.append("stock.csv", "sku,stock\n\"a\" b");
+    let mut producer = folder.producer(None);
+    let mut log = Log::default();
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!(log.places(), []);
+    folder.append("stock.csv", " c,1\nd,2\n");
+    log.drain(&mut producer, 1 << 20);
+    let rejected = log.rejected();
+    assert_eq!((rejected[0].code, &*rejected[0].input), ("TL1011", &b"\"a\" b c,1"[..]));
+    assert_eq!((rejected.len(), Model::of(&log).documents.len()), (1, 1));
+}
