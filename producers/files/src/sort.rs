@@ -270,7 +270,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
         #[test]
         fn rows_are_sorted_by_key_and_keep_their_order(
             keys in prop::collection::vec((0..6_u8, 0..40_usize), 0..200),
