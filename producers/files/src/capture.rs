@@ -5,6 +5,7 @@ mod whole;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -334,10 +335,8 @@ impl Watch {
     }
 
     /// The version of a file that was opened.
-    fn version_of(&self, entry: &Entry, file: &File) -> Result<Version, CaptureError> {
-        let head = mark(file, 0, entry.size.min(MARK))
-            .map_err(|cause| error::unreadable(&entry.path, cause))?;
-        Ok(self.version(entry, head))
+    fn version_of(&self, entry: &Entry, file: &File) -> io::Result<Version> {
+        Ok(self.version(entry, mark(file, 0, entry.size.min(MARK))?))
     }
 
     fn open(&self, entry: &Entry) -> Result<Option<File>, CaptureError> {

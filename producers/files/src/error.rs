@@ -89,6 +89,19 @@ pub(crate) fn unreadable(name: &str, error: io::Error) -> CaptureError {
     CaptureError::Unavailable { code: FILE, source_name: name.to_owned(), cause: Box::new(error) }
 }
 
+/// Whether the others of the folder can be read for all that: a missing permission, or a bad place
+/// on the disk.
+pub(crate) fn is_of_one_file(error: &io::Error) -> bool {
+    /// "Input/output error" on every Unix.
+    const EIO: i32 = 5;
+    error.kind() == io::ErrorKind::PermissionDenied || error.raw_os_error() == Some(EIO)
+}
+
+/// Why a dump or delivery is set aside.
+pub(crate) fn set_aside(error: &io::Error) -> String {
+    format!("{error}; the other files go on; let this user read it, or replace it")
+}
+
 /// The folder cannot be read now.
 pub(crate) fn unreadable_folder(folder: &str, error: io::Error) -> CaptureError {
     CaptureError::Unavailable {

@@ -84,10 +84,11 @@ impl Folder {
         let mut metadata = fs::symlink_metadata(path)?;
         let mut refused = None;
         if metadata.is_symlink() {
-            if path.canonicalize()?.starts_with(&self.root) {
-                metadata = fs::metadata(path)?;
-            } else {
-                refused = Some("it is a link that leads out of the folder");
+            match path.canonicalize() {
+                Ok(target) if target.starts_with(&self.root) => metadata = fs::metadata(path)?,
+                Ok(_) => refused = Some("it is a link that leads out of the folder"),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(_) => refused = Some("it is a link that cannot be followed"),
             }
         }
         if metadata.is_dir() {
@@ -155,11 +156,13 @@ mod tests {
         symlink(outside.path().join("secret"), root.join("a.csv")).unwrap();
         symlink(root.join("b.csv"), root.join("c.csv")).unwrap();
         symlink(root.join("nothing"), root.join("d.csv")).unwrap();
+        symlink(root.join("e.csv"), root.join("e.csv")).unwrap();
         let folder = Folder::open(root).unwrap();
         let entries = folder.list("").unwrap();
         let seen: Vec<_> =
             entries.iter().map(|e| (e.name.as_str(), e.refused.is_some(), e.size)).collect();
-        assert_eq!(seen[1..], [("b.csv", false, 2), ("c.csv", false, 2)]);
+        assert_eq!(seen[1..3], [("b.csv", false, 2), ("c.csv", false, 2)]);
+        assert_eq!((seen[3].0, seen[3].1), ("e.csv", true), "a link to itself holds up no other");
         assert_eq!((seen[0].0, seen[0].1), ("a.csv", true));
         assert!(folder.list("not-there").unwrap().is_empty());
     }

@@ -151,10 +151,10 @@ impl Job {
         }
         let give_up = matches!(self.purpose, Purpose::Append { give_up: true, .. });
         loop {
-            let next = self
-                .reader
-                .next(&mut self.row, give_up)
-                .map_err(|cause| error::unreadable(&self.shown, cause))?;
+            let next = match self.reader.next(&mut self.row, give_up) {
+                Ok(next) => next,
+                Err(cause) => return self.broken(cause, out),
+            };
             self.progress.move_to(self.reader.place());
             match next {
                 Next::Row { line } => self.take(line, out)?,
@@ -345,6 +345,17 @@ impl Job {
         self.reject_file(error::QUARANTINED, reason, out);
         self.cancel(out);
         Step::Refused
+    }
+
+    /// The file cannot be read on: a log waits until it can, anything else is set aside.
+    fn broken(&mut self, cause: io::Error, out: &mut Filling<'_>) -> Result<Step, CaptureError> {
+        let append = matches!(self.purpose, Purpose::Append { .. });
+        if append || !error::is_of_one_file(&cause) {
+            return Err(error::unreadable(&self.shown, cause));
+        }
+        self.reject_file(error::FILE, error::set_aside(&cause), out);
+        self.cancel(out);
+        Ok(Step::Refused)
     }
 
     /// The end of a complete file.

@@ -2,7 +2,7 @@ use std::os::unix::fs::symlink;
 
 use serde_json::json;
 use throughline_connector::{CaptureError, Producer, ProducerContext};
-use throughline_event::{SystemName, WorkerName};
+use throughline_event::{Position, SystemName, WorkerName};
 use throughline_producer_files::FilesProducer;
 
 use crate::support::{Folder, Log, Model, now, read, settings, stock};
@@ -186,4 +186,72 @@ fn a_scratch_folder_that_is_not_there_gives_the_dump_up_and_can_be_tried_again()
     std::fs::create_dir(folder.path("not-there")).unwrap();
     log.drain(&mut producer, 1 << 20);
     assert_eq!(Model::of(&log).documents.len(), 300);
+}
+
+/// Two files that nobody can read, not even root, and one that everybody can. The kernel's own
+/// files stand for a missing permission and for a bad place on the disk.
+fn unreadable(mode: &str, header: bool) -> Folder {
+    let mut folder = Folder::new(stock(mode));
+    let below = folder.root().strip_prefix("/").unwrap().to_str().unwrap().to_owned();
+    folder.set(&["folder"], json!("/"));
+    folder.set(&["entities", "stock", "path"], json!(format!("{below}/stock*.csv")));
+    folder.set(&["entities", "stock", "header"], json!(header));
+    symlink("/proc/sys/vm/compact_memory", folder.path("stock1.csv")).unwrap();
+    symlink("/proc/self/mem", folder.path("stock2.csv")).unwrap();
+    folder.put("stock3.csv", if header { "sku,stock\na,1\n" } else { "a,1\n" });
+    folder
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_set_aside_until_it_can_and_the_others_go_on() {
+    for (mode, header) in [("deliver", true), ("deliver", false), ("replace", true)] {
+        let mut folder = unreadable(mode, header);
+        // What the kernel makes up is always of this moment.
+        folder.set(&["poll"], json!("10ms"));
+        let mut producer = folder.producer(None);
+        let mut log = Log::default();
+        let good = |log: &Log| Model::of(log).documents.len();
+        let told = |log: &Log, file| {
+            let of = |(code, place): &(&str, String)| *code == "TL1003" && place.contains(file);
+            log.places().iter().any(of)
+        };
+        while !(told(&log, "stock1.csv") && told(&log, "stock2.csv") && good(&log) == 1) {
+            log.drain(&mut producer, 1 << 20);
+        }
+        folder.put("stock1.csv", if header { "sku,stock\nb,1\n" } else { "b,1\n" });
+        let again = read(&folder, log.position.clone());
+        log.items.extend(again.items);
+        assert_eq!(good(&log), 2, "{mode}");
+    }
+}
+
+#[test]
+fn a_log_that_cannot_be_read_is_waited_for() {
+    let folder = unreadable("append", true);
+    let mut producer = folder.producer(None);
+    let mut log = Log::default();
+    let error = log.try_drain(&mut producer, 1 << 20).unwrap_err();
+    assert!(matches!(error, CaptureError::Unavailable { code: "TL1003", .. }), "{error}");
+    assert!(log.items.is_empty());
+    folder.put("stock1.csv", "sku,stock\nb,1\n");
+    std::fs::remove_file(folder.path("stock2.csv")).unwrap();
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!(Model::of(&log).documents.len(), 2);
+}
+
+#[test]
+fn a_file_that_could_not_be_opened_is_tried_again_although_it_did_not_change() {
+    let folder = Folder::new(stock("deliver"));
+    folder.put("stock.csv", "sku\na\n");
+    let refused = read(&folder, None);
+    assert_eq!(refused.places()[0].0, "TL1020");
+    // As if it had been refused before anything of it was read.
+    let mut position: serde_json::Value =
+        serde_json::from_str(refused.position.as_ref().unwrap().as_str()).unwrap();
+    let head = &mut position["entities"]["stock"]["files"]["stock.csv"]["refused"]["head"];
+    assert_ne!(head["len"], 0);
+    *head = json!({"len": 0, "hash": 0});
+    let again = read(&folder, Some(Position::new(position.to_string())));
+    assert_eq!(again.places()[0].0, "TL1020");
+    assert!(read(&folder, again.position).items.is_empty());
 }

@@ -27,6 +27,23 @@ struct Now<'e> {
     continued: bool,
 }
 
+/// Where a file is that was read.
+enum Stand<'e> {
+    /// Under its name.
+    Stays,
+    /// Elsewhere; its name is free, or stands for this now.
+    Left(Option<Now<'e>>),
+}
+
+/// A file that no longer stands under its name.
+struct Old {
+    file: File,
+    path: String,
+    size: u64,
+    /// Its new name is one that is read, too.
+    fits: bool,
+}
+
 /// What is to be read of a file.
 struct Rest<'r> {
     shown: &'r str,
@@ -86,69 +103,92 @@ impl Watch {
         let Some(reading) = turn.state.files.get(name).and_then(|file| file.reading.clone()) else {
             return Ok(None);
         };
-        let listed = entries.iter().find(|entry| entry.path == name && entry.refused.is_none());
-        if listed.is_none() {
-            self.missed.insert(name.to_owned());
-        }
-        let offset = reading.progress.offset;
-        let same = |file: &File, size: u64, name: &str| -> Result<bool, CaptureError> {
-            let found = marks(file, offset).map_err(|cause| error::unreadable(name, cause))?;
-            Ok(size >= offset && found == (reading.version.head, reading.tail))
-        };
-        let mut here = None;
-        if let Some(entry) = listed
-            && let Some(file) = self.open(entry)?
-        {
-            let continued = same(&file, entry.size, name)?;
-            if entry.file == reading.version.file && (continued || !self.missed.contains(name)) {
-                return Ok(None);
-            }
-            here = Some(Now { entry, file, continued });
-        }
-        let continued = here.as_ref().is_some_and(|now| now.continued);
-        let elsewhere = entries.iter().find(|entry| {
-            let other = entry.file == reading.version.file && entry.path != name;
-            other && entry.refused.is_none() && !turn.state.files.contains_key(&entry.path)
-        });
-        let mut old = None;
-        if let Some(entry) = elsewhere
-            && let Some(file) = self.open(entry)?
-            && same(&file, entry.size, name)?
-        {
-            if !continued && self.settings.pattern.matches(&entry.name) {
-                rename(turn.state, name, &entry.path);
+        let Stand::Left(now) = self.stand(name, &reading, entries)? else { return Ok(None) };
+        let old = self.old(name, &reading, entries, turn.state)?;
+        let mut unread = old.is_none();
+        if let Some(old) = old {
+            if old.fits && !now.as_ref().is_some_and(|now| now.continued) {
+                rename(turn.state, name, &old.path);
                 turn.moved = true;
                 return Ok(None);
             }
-            old = Some((file, entry.path.clone(), entry.size));
-        } else if let Some(file) = self.held.get(name) {
-            let file = file.try_clone().map_err(|cause| error::unreadable(name, cause))?;
-            let size = file.metadata().map_err(|cause| error::unreadable(name, cause))?.len();
-            if same(&file, size, name)? {
-                old = Some((file, name.to_owned(), size));
-            }
-        }
-        let mut unread = old.is_none();
-        if let Some((file, path, size)) = old
-            && size > offset
-        {
-            if !self.finished.contains(name) {
-                let Reading { mut version, progress, .. } = reading;
-                version.size = size;
-                let rest = Rest { shown: &path, file, version, progress, give_up: false };
-                let job = self.job(name, rest, turn)?;
-                if job.is_none() {
-                    self.finished.insert(name.to_owned());
+            if old.size > reading.progress.offset {
+                if !self.finished.contains(name) {
+                    return self.rest(name, old, reading, turn);
                 }
-                return Ok(job);
+                unread = true;
             }
-            unread = true;
         }
-        if let Some(now) = here {
+        if let Some(now) = now {
             self.replaced(name, &now, unread, turn)?;
             turn.moved = true;
         }
         Ok(None)
+    }
+
+    /// Whether a file that was read still stands under its name.
+    fn stand<'e>(
+        &mut self,
+        name: &str,
+        reading: &Reading,
+        entries: &'e [Entry],
+    ) -> Result<Stand<'e>, CaptureError> {
+        let listed = entries.iter().find(|entry| entry.path == name && entry.refused.is_none());
+        if listed.is_none() {
+            self.missed.insert(name.to_owned());
+        }
+        let Some(entry) = listed else { return Ok(Stand::Left(None)) };
+        let Some(file) = self.open(entry)? else { return Ok(Stand::Left(None)) };
+        let continued = continues(&file, entry.size, reading, name)?;
+        if entry.file == reading.version.file && (continued || !self.missed.contains(name)) {
+            return Ok(Stand::Stays);
+        }
+        Ok(Stand::Left(Some(Now { entry, file, continued })))
+    }
+
+    /// The file that stood under the name: renamed, or removed and still open.
+    fn old(
+        &self,
+        name: &str,
+        reading: &Reading,
+        entries: &[Entry],
+        state: &EntityState,
+    ) -> Result<Option<Old>, CaptureError> {
+        let elsewhere = entries.iter().find(|entry| {
+            let other = entry.file == reading.version.file && entry.path != name;
+            other && entry.refused.is_none() && !state.files.contains_key(&entry.path)
+        });
+        if let Some(entry) = elsewhere
+            && let Some(file) = self.open(entry)?
+            && continues(&file, entry.size, reading, name)?
+        {
+            let (path, fits) = (entry.path.clone(), self.settings.pattern.matches(&entry.name));
+            return Ok(Some(Old { file, path, size: entry.size, fits }));
+        }
+        let Some(file) = self.held.get(name) else { return Ok(None) };
+        let readable = |cause| error::unreadable(name, cause);
+        let file = file.try_clone().map_err(readable)?;
+        let size = file.metadata().map_err(readable)?.len();
+        let same = continues(&file, size, reading, name)?;
+        Ok(same.then(|| Old { file, path: name.to_owned(), size, fits: false }))
+    }
+
+    /// Reads the old file to its end.
+    fn rest(
+        &mut self,
+        name: &str,
+        old: Old,
+        reading: Reading,
+        turn: &mut Turn<'_, '_>,
+    ) -> Result<Option<Job>, CaptureError> {
+        let Reading { mut version, progress, .. } = reading;
+        version.size = old.size;
+        let rest = Rest { shown: &old.path, file: old.file, version, progress, give_up: false };
+        let job = self.job(name, rest, turn)?;
+        if job.is_none() {
+            self.finished.insert(name.to_owned());
+        }
+        Ok(job)
     }
 
     /// Another file stands under the name, and all that can be read of the old one was.
@@ -215,7 +255,7 @@ impl Watch {
                 && refused.options == self.settings.fingerprint
                 && refused.head == head;
         }
-        let mut version = self.version_of(entry, &file)?;
+        let mut version = self.version_of(entry, &file).map_err(readable)?;
         let mut progress = Progress::START;
         if let Some(reading) = known.reading {
             progress = reading.progress;
@@ -278,6 +318,13 @@ impl Watch {
             begun: false,
         }))
     }
+}
+
+/// Whether a file begins with all that was read.
+fn continues(file: &File, size: u64, reading: &Reading, name: &str) -> Result<bool, CaptureError> {
+    let offset = reading.progress.offset;
+    let found = marks(file, offset).map_err(|cause| error::unreadable(name, cause))?;
+    Ok(size >= offset && found == (reading.version.head, reading.tail))
 }
 
 fn rename(state: &mut EntityState, from: &str, to: &str) {

@@ -1,16 +1,17 @@
 //! Which complete file comes next: dumps and deliveries.
 
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use throughline_connector::CaptureError;
 
 use super::{Found, RefusedFile, Turn, Watch, forget_gone};
 use crate::convert::Row;
-use crate::error;
+use crate::error::{self, FILE};
 use crate::folder::Entry;
 use crate::job::{Job, Purpose, groups};
 use crate::options::ModeOptions;
-use crate::position::{EntityState, FileState, Progress, Version};
+use crate::position::{EntityState, FileState, Mark, Progress, Version};
 use crate::rows::{Opened, RowReader};
 
 impl Watch {
@@ -35,8 +36,10 @@ impl Watch {
                 // Deliveries are read in the order of their names.
                 if deliver { break } else { continue }
             }
-            if let Some(job) = self.whole(entry, turn)? {
-                return Ok(Found::Job(Box::new(job)));
+            match self.whole(entry, turn) {
+                Ok(Some(job)) => return Ok(Found::Job(Box::new(job))),
+                Ok(None) => {}
+                Err(cause) => self.unread(entry, cause, turn)?,
             }
         }
         if deliver {
@@ -46,7 +49,10 @@ impl Watch {
     }
 
     fn is_done(&self, file: &FileState, entry: &Entry) -> bool {
-        let refused = |v: &Version| entry.is(v) && v.options == self.settings.fingerprint;
+        // One that could not even be opened is tried again: no listing tells of new permissions.
+        let refused = |v: &Version| {
+            entry.is(v) && v.options == self.settings.fingerprint && v.head != Mark::default()
+        };
         file.refused.as_ref().is_some_and(refused)
             || file.applied.as_ref().is_some_and(|v| entry.is(v) && self.options_fit(v))
     }
@@ -66,12 +72,29 @@ impl Watch {
         settle.checked_sub(watched.max(age)).filter(|left| !left.is_zero())
     }
 
-    fn whole(
-        &mut self,
+    /// Sets a file aside that cannot be read for a reason of its own; the others go on. It is tried
+    /// again whenever the folder is looked at.
+    fn unread(
+        &self,
         entry: &Entry,
+        cause: io::Error,
         turn: &mut Turn<'_, '_>,
-    ) -> Result<Option<Job>, CaptureError> {
-        let Some(file) = self.open(entry)? else { return Ok(None) };
+    ) -> Result<(), CaptureError> {
+        if !error::is_of_one_file(&cause) {
+            return Err(error::unreadable(&entry.path, cause));
+        }
+        let version = self.version(entry, Mark::default());
+        let reason = error::set_aside(&cause);
+        self.refuse(
+            version,
+            RefusedFile { path: &entry.path, line: None, code: FILE, reason },
+            turn,
+        );
+        Ok(())
+    }
+
+    fn whole(&mut self, entry: &Entry, turn: &mut Turn<'_, '_>) -> io::Result<Option<Job>> {
+        let Some(file) = self.folder.file(entry)? else { return Ok(None) };
         let version = self.version_of(entry, &file)?;
         if self.was_read(&version, entry, turn.state) {
             let known = turn.state.files.entry(entry.path.clone()).or_default();
@@ -87,7 +110,7 @@ impl Watch {
             _ => Progress::START,
         };
         let opened = RowReader::open(file, &self.settings, &self.layout, progress.place(), true);
-        let reader = match opened.map_err(|cause| error::unreadable(&entry.path, cause))? {
+        let reader = match opened? {
             Opened::Reader(reader) => reader,
             Opened::Wait => return Ok(None),
             Opened::Broken { line, error } => {
