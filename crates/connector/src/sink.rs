@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use throughline_event::{Offset, RecordBatch, TopicName, TopicPartition, WorkerName};
+use throughline_event::{Offset, Record, RecordBatch, TopicName, TopicPartition, WorkerName};
 
 use crate::ConnectorOptions;
 
@@ -175,6 +175,15 @@ pub trait Sink: Send + Sized + 'static {
         &mut self,
         batch: &RecordBatch,
     ) -> impl Future<Output = Result<Receipt, DeliverError>> + Send;
+
+    /// Takes a record that it refused before, when the worker starts: what it was refused for may be
+    /// mended. None of the records that were delivered since is of its key. Returns whether the
+    /// target holds it now, durably; not when it will be delivered again in its order anyway. May be
+    /// called again with a record that is held already.
+    fn retry(
+        &mut self,
+        record: &Record<'_>,
+    ) -> impl Future<Output = Result<bool, DeliverError>> + Send;
 
     /// How long the worker may wait for more records before it calls `flush`; nothing when all that
     /// was delivered is durable.

@@ -2,6 +2,9 @@
 
 mod datum;
 pub(crate) mod read;
+mod stored;
+
+pub(crate) use stored::Stored;
 
 use throughline_avro::{DecodeError, Schema, SchemaId};
 use throughline_bus::{Bus, Undecodable};

@@ -44,10 +44,10 @@ pub enum WorkerError {
         #[source]
         source: BoxError,
     },
-    /// So many keys failed that the program is plainly wrong.
+    /// So many keys failed that the program, or the target, is plainly wrong.
     #[error(
-        "TL0605: {parked} keys of {worker} are parked, more than {limit}; mend the mapping and \
-         start again: nothing is lost, the input is read again from the last good record"
+        "TL0605: {parked} keys of {worker} are parked, more than {limit}; mend the mapping, or \
+         what the target refuses, and start again: nothing is lost, the input is read again from the last good record"
     )]
     TooManyParked {
         /// The worker.

@@ -13,6 +13,10 @@ use throughline_event::{PartitionId, TopicName, TopicPartition};
 
 use crate::dead_letter::DeadLetter;
 
+/// More parked keys than this and it is plainly not a matter of single records: the worker stops
+/// before it has moved the whole stream into its dead letters.
+pub(crate) const MOST_PARKED: usize = 10_000;
+
 /// The events of one key that wait.
 #[derive(Debug, Clone)]
 pub(crate) struct Parked {

@@ -17,10 +17,10 @@ use throughline_event::{Offset, Record, RecordBatch, TopicPartition, WorkerName}
 
 use throughline_telemetry::Stage;
 
-use crate::dead_letter::{self, DeadLetter, Input, Part};
+use crate::dead_letter::{self, DeadLetter, Input, Part, Stored};
 use crate::host::now;
 use crate::meter::Meter;
-use crate::parking::Parking;
+use crate::parking::{MOST_PARKED, Parking};
 use crate::{Host, Worker, WorkerError};
 use program::Program;
 
@@ -29,10 +29,6 @@ const BATCH_RECORDS: usize = 5_000;
 
 /// The longest wait for records; a drain is seen after it at the latest.
 const POLL: Duration = Duration::from_millis(100);
-
-/// More parked keys than this and the mapping is plainly wrong: the worker stops before it has moved
-/// the whole stream into its dead letters.
-const MOST_PARKED: usize = 10_000;
 
 /// One processor worker.
 #[derive(Clone)]
@@ -209,7 +205,7 @@ impl Work<'_> {
 
     fn retry(&mut self, at: &(TopicPartition, Vec<u8>)) -> Result<(), WorkerError> {
         let Some(parked) = self.parking.get(at).cloned() else { return Ok(()) };
-        let Some(stored) = program::Stored::new(&parked.newest, &self.host.bus)? else {
+        let Some(stored) = Stored::new(&parked.newest, &self.host.bus)? else {
             return Ok(());
         };
         self.producer.begin()?;

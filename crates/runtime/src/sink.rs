@@ -1,9 +1,9 @@
 //! The sink worker: read, deliver, commit what the receipt says.
 //!
 //! A batch that the target cannot take now is delivered again until it can, while nothing more is
-//! read, so memory stays flat. A record that the target refuses goes to the dead letters and the
-//! rest is delivered; canonical records are whole, so a newer record of that key makes it whole
-//! again.
+//! read, so memory stays flat. A record that the target refuses goes to the dead letters and parks
+//! its key; the rest is delivered. The key resumes with its next record that the target takes, or
+//! when the worker starts again and the target takes the one that it refused.
 
 mod dead;
 
@@ -18,6 +18,7 @@ use throughline_event::{RecordBatch, TopicPartition};
 use throughline_telemetry::Stage;
 
 use crate::backoff::Backoff;
+use crate::dead_letter::{DeadLetter, Stored};
 use crate::meter::Meter;
 use crate::{Host, WorkerError, kinds};
 
@@ -76,6 +77,7 @@ impl<S: Sink> Work<'_, S> {
                 if !lost {
                     self.flush(true)?;
                 }
+                self.dead.forget(&partitions);
                 self.block.block_on(self.sink.revoked(&partitions));
             }
             Polled::Records { undecodable, .. } => self.deliver(batch, &undecodable)?,
@@ -97,7 +99,7 @@ impl<S: Sink> Work<'_, S> {
                     for (partition, offset) in &receipt.next {
                         self.consumer.seek(partition, *offset)?;
                     }
-                    return Ok(());
+                    break;
                 }
                 Err(error) => self.wait(error, &mut backoff)?,
             }
@@ -105,6 +107,30 @@ impl<S: Sink> Work<'_, S> {
                 return Ok(());
             }
         }
+        for (at, letter) in self.dead.load(partitions)? {
+            self.retry(&at, &letter)?;
+        }
+        self.meter.parked(self.dead.parked());
+        Ok(())
+    }
+
+    /// Tries a parked record again: what it was refused for may be mended.
+    fn retry(&mut self, at: &dead::KeyAt, letter: &DeadLetter) -> Result<(), WorkerError> {
+        let Some(stored) = Stored::new(letter, &self.host.bus)? else { return Ok(()) };
+        let mut backoff = Backoff::default();
+        while !self.host.shutdown.is_draining() {
+            match self.block.block_on(self.sink.retry(&stored.record())) {
+                Ok(true) => return self.dead.resume(std::slice::from_ref(at)),
+                Ok(false) => return Ok(()),
+                Err(error) => match error.disposition() {
+                    Disposition::DeadLetter(_) => return Ok(()),
+                    Disposition::Retry { .. } | Disposition::Halt => {
+                        self.wait(error, &mut backoff)?
+                    }
+                },
+            }
+        }
+        Ok(())
     }
 
     fn deliver(
@@ -123,12 +149,14 @@ impl<S: Sink> Work<'_, S> {
                     self.meter.took(Stage::Deliver, started);
                     self.meter.read(batch);
                     self.meter.delivered(batch);
+                    self.dead.delivered(batch);
                     return self.commit(&receipt);
                 }
                 Err(error) => match error.disposition() {
                     Disposition::DeadLetter(position) => {
                         self.meter.dead("refused");
                         self.dead.refused(batch, &position, &error, &self.host.bus)?;
+                        self.meter.parked(self.dead.parked());
                         rest = Some(without(batch, &position));
                     }
                     Disposition::Retry { .. } | Disposition::Halt => {
@@ -184,8 +212,10 @@ impl<S: Sink> Work<'_, S> {
     }
 
     /// Offsets are committed from receipts and from nothing else.
-    fn commit(&self, receipt: &Receipt) -> Result<(), WorkerError> {
+    fn commit(&mut self, receipt: &Receipt) -> Result<(), WorkerError> {
         if !receipt.next.is_empty() {
+            self.dead.durable(receipt)?;
+            self.meter.parked(self.dead.parked());
             self.consumer.commit(&receipt.next)?;
         }
         Ok(())

@@ -10,7 +10,7 @@ use throughline_connector::{DeliverError, RecordPosition};
 use throughline_event::{Offset, Record, TopicPartition};
 
 use crate::error::refused;
-use crate::listing::{Held, held};
+use crate::listing::{Held, covering, held};
 use crate::options::{FormatOptions, Settings};
 use crate::part::Part;
 
@@ -83,17 +83,13 @@ impl Lane {
                 part.drain()?;
             }
         }
-        let refuse = |reason| {
-            let partition = self.partition.clone();
-            Err(refused(RecordPosition { partition, offset: record.offset }, reason))
-        };
         match (record.value, record.key) {
             (Some(value), key) => {
                 let is_delete = is_delete(&mut self.op, value.schema, value.bytes);
                 if let Err(reason) =
                     part(&mut self.part, self.folder.clone(), record, settings).add(value)?
                 {
-                    return refuse(reason);
+                    return Err(self.refuse(record.offset, reason));
                 }
                 if let (true, Some(key)) = (is_delete, key) {
                     self.deletes.truncate(DELETES - 1);
@@ -107,7 +103,7 @@ impl Lane {
                 } else if settings.format == FormatOptions::Jsonl && !self.after_delete {
                     let part = part(&mut self.part, self.folder.clone(), record, settings);
                     if let Err(reason) = part.add_delete(key) {
-                        return refuse(reason);
+                        return Err(self.refuse(record.offset, reason));
                     }
                 }
             }
@@ -123,6 +119,47 @@ impl Lane {
         Ok(())
     }
 
+    /// The file ends before a record that is refused, so that one of its own fits in between when the
+    /// record is taken after all.
+    fn refuse(&mut self, offset: Offset, reason: String) -> DeliverError {
+        match &mut self.part {
+            Some(part) if !part.is_empty() => part.closed = true,
+            _ => self.part = None,
+        }
+        let partition = self.partition.clone();
+        refused(RecordPosition { partition, offset }, reason)
+    }
+
+    /// Takes a record that was refused before, in a file of its own between those that are there.
+    pub(crate) fn retry(
+        &mut self,
+        record: &Record<'_>,
+        settings: &Settings,
+    ) -> Result<bool, DeliverError> {
+        if self.next.is_none_or(|next| record.offset >= next) {
+            return Ok(false);
+        }
+        let refuse = |reason| {
+            let partition = self.partition.clone();
+            refused(RecordPosition { partition, offset: record.offset }, reason)
+        };
+        match covering(&self.folder, self.partition.partition, settings.format, record.offset)? {
+            Some(name) if name.first == name.last => return Ok(true),
+            Some(_) => return Err(refuse("a finished file covers its offset".to_owned())),
+            None => {}
+        }
+        let mut part = None;
+        let part = self::part(&mut part, self.folder.clone(), record, settings);
+        let added = match (record.value, record.key) {
+            (Some(value), _) => part.add(value)?,
+            (None, Some(key)) if settings.format == FormatOptions::Jsonl => part.add_delete(key),
+            (None, _) => return Ok(true),
+        };
+        added.map_err(refuse)?;
+        part.publish()?;
+        Ok(true)
+    }
+
     /// Writes out, and publishes what is full or old enough, or anything when `all`.
     pub(crate) fn settle(&mut self, settings: &Settings, all: bool) -> Result<(), DeliverError> {
         let Some(part) = &mut self.part else { return Ok(()) };
@@ -135,7 +172,7 @@ impl Lane {
 
     fn publish(&mut self) -> Result<(), DeliverError> {
         if let Some(part) = &mut self.part {
-            // A record that was refused may leave a file that holds nothing.
+            // A schema that cannot be written leaves a file that holds nothing.
             if !part.is_empty() {
                 part.publish()?;
                 self.durable = Some(part.last().next());

@@ -76,6 +76,24 @@ pub(crate) fn held(
     Ok(Some(Held { next: last.last.next(), after_delete }))
 }
 
+/// The finished file that covers an offset.
+pub(crate) fn covering(
+    folder: &Path,
+    partition: PartitionId,
+    format: FormatOptions,
+    offset: Offset,
+) -> Result<Option<Name>, DeliverError> {
+    let failed = |error| unavailable(folder, error);
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let Ok(file) = entry.map_err(failed)?.file_name().into_string() else { continue };
+        let name = Name::parse(&file, extension(format)).filter(|name| name.partition == partition);
+        if name.is_some_and(|name| (name.first..=name.last).contains(&offset)) {
+            return Ok(name);
+        }
+    }
+    Ok(None)
+}
+
 enum Wrong {
     Io(io::Error),
     Content(&'static str),

@@ -57,6 +57,11 @@ impl Sink for FilesSink {
         self.settle(false)
     }
 
+    async fn retry(&mut self, record: &Record<'_>) -> Result<bool, DeliverError> {
+        let at = self.lane(record)?;
+        self.lanes[at].retry(record, &self.settings)
+    }
+
     fn flush_due(&self) -> Option<Duration> {
         self.lanes.iter().filter_map(|lane| lane.due(self.settings.roll.max_age)).min()
     }

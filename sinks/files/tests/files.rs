@@ -189,9 +189,48 @@ fn a_record_that_is_not_what_its_schema_says_is_refused_alone() {
         rest.push(good);
         rest.push(Record { offset: Offset(2), ..good });
         let _ = now(sink.deliver(&rest)).unwrap();
-        assert_eq!(now(sink.flush(true)).unwrap().next, [(at, Offset(3))]);
-        assert_eq!(folder.names(TOPIC).len(), 1);
+        assert_eq!(now(sink.flush(true)).unwrap().next, [(at.clone(), Offset(3))]);
+        let files = folder.names(TOPIC);
+        assert_eq!(files.len(), 2, "{files:?}");
+
+        // At the next start it is tried again, and finds its place when it is taken.
+        drop(sink);
+        let mut sink = folder.connect().unwrap();
+        let partitions = std::slice::from_ref(&at);
+        assert_eq!(now(sink.assigned(partitions)).unwrap().next, [(at.clone(), Offset(3))]);
+        let bad = Record { offset: Offset(1), value: Some(cut), ..good };
+        let error = now(sink.retry(&bad)).unwrap_err();
+        assert!(matches!(error.disposition(), Disposition::DeadLetter(_)), "{error}");
+        assert_eq!(folder.names(TOPIC), files);
+        let mended = Record { offset: Offset(1), ..good };
+        for _ in 0..2 {
+            assert!(now(sink.retry(&mended)).unwrap());
+            let names = folder.names(TOPIC);
+            assert_eq!(names.len(), 3);
+            assert_eq!([&names[0], &names[2]], [&files[0], &files[1]], "{names:?}");
+        }
+        let later = Record { offset: Offset(3), ..good };
+        assert!(!now(sink.retry(&later)).unwrap(), "it comes again by itself");
+        drop(sink);
+        let mut sink = folder.connect().unwrap();
+        assert_eq!(now(sink.assigned(partitions)).unwrap().next, [(at, Offset(3))]);
     }
+}
+
+#[test]
+fn a_refused_record_within_a_finished_file_stays_refused() {
+    let folder = Folder::new("jsonl");
+    let at = partition(TOPIC, 0);
+    let mut records = Records::new();
+    records.upsert(&at, 0, "a", 1);
+    records.upsert(&at, 2, "a", 3);
+    let mut sink = folder.connect().unwrap();
+    let _ = now(sink.deliver(&records.batch)).unwrap();
+    let _ = now(sink.flush(true)).unwrap();
+    let between = Record { offset: Offset(1), ..records.batch.get(0).unwrap() };
+    let error = now(sink.retry(&between)).unwrap_err();
+    assert!(error.to_string().contains("covers its offset"), "{error}");
+    assert_eq!(folder.names(TOPIC).len(), 1);
 }
 
 #[test]

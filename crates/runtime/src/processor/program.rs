@@ -5,10 +5,10 @@ use std::sync::Arc;
 use throughline_avro::{Schema, SchemaId};
 use throughline_bus::{Bus, BusError, Outgoing, TransactionalProducer};
 use throughline_connector::{Outputs, ProcessError, Processor};
-use throughline_event::{Datum, PartitionId, Record, TopicName, TopicPartition, WorkerName};
+use throughline_event::{PartitionId, Record, TopicName, TopicPartition, WorkerName};
 
 use super::ProcessorOptions;
-use crate::dead_letter::{self, DeadLetter, read};
+use crate::dead_letter::{self, DeadLetter, Stored, read};
 use crate::meter::Meter;
 use crate::parking::Parking;
 use crate::{Host, WorkerError, topics};
@@ -178,43 +178,4 @@ fn prepare_output(
         key: bus.register(&topic.key_subject(), key)?,
         value: bus.register(&topic.value_subject(), value)?,
     })
-}
-
-/// The input record inside a dead letter.
-pub(super) struct Stored<'l> {
-    letter: &'l DeadLetter,
-    input: &'l dead_letter::Input,
-    key: Option<Arc<Schema>>,
-    value: Option<Arc<Schema>>,
-}
-
-impl<'l> Stored<'l> {
-    /// Looks up its schemas; nothing for a letter without an input record.
-    pub(super) fn new(letter: &'l DeadLetter, bus: &Bus) -> Result<Option<Self>, BusError> {
-        let Some(input) = &letter.input else { return Ok(None) };
-        let schema = |part: &Option<dead_letter::Part>| {
-            let id = part.as_ref().and_then(|part| part.schema);
-            id.map(|id| bus.schema(id)).transpose()
-        };
-        Ok(Some(Self { letter, input, key: schema(&letter.key)?, value: schema(&letter.value)? }))
-    }
-
-    /// The record as the processor first saw it.
-    pub(super) fn record(&self) -> Record<'_> {
-        fn datum<'a>(
-            part: &'a Option<dead_letter::Part>,
-            schema: &'a Option<Arc<Schema>>,
-        ) -> Option<Datum<'a>> {
-            Some(Datum { schema: schema.as_ref()?, bytes: &part.as_ref()?.bytes })
-        }
-        Record {
-            topic: &self.input.partition.topic,
-            partition: self.input.partition.partition,
-            offset: self.input.offset,
-            timestamp: self.input.timestamp,
-            key: datum(&self.letter.key, &self.key),
-            value: datum(&self.letter.value, &self.value),
-            headers: &[],
-        }
-    }
 }

@@ -1,0 +1,5 @@
+//! Workers on an embedded bus.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod parked;
+mod support;

@@ -1,0 +1,211 @@
+//! An embedded bus, numbers by key on a topic, and a sink that refuses what it is told to refuse.
+
+use std::fs;
+use std::path::{Path as FilePath, PathBuf};
+use std::time::{Duration, Instant};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use throughline_avro::{Cursor, Schema, SchemaId, put_long, put_str};
+use throughline_bus::embedded::{self, Embedded, EmbeddedOptions};
+use throughline_bus::{Bus, BusOptions, Cleanup, Outgoing, Partitions, TopicSpec};
+use throughline_connector::{
+    ConnectError, ConnectorOptions, DeliverError, Receipt, RecordPosition, Sink, SinkContext,
+};
+use throughline_event::{
+    Path, Record, RecordBatch, TopicName, TopicPartition, Violations, WorkerName,
+};
+use throughline_runtime::dead_letter::{DeadLetter, unresolved};
+use throughline_runtime::{Host, Shutdown, SinkRegistry, Supervisor};
+use throughline_telemetry::Metrics;
+
+/// Enough for a busy machine; nothing waits for it when all is well.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+const WORKER: &str = "shop";
+
+/// Writes the number of each key to a file of that name. A file `refuse-<key>` makes it refuse.
+struct Fussy(PathBuf);
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FussyOptions {
+    folder: PathBuf,
+}
+
+impl ConnectorOptions for FussyOptions {
+    type Settings = PathBuf;
+
+    fn validate(self, _: &Path, _: &mut Violations) -> Option<PathBuf> {
+        Some(self.folder)
+    }
+}
+
+impl Fussy {
+    fn take(&self, record: &Record<'_>) -> Result<(), DeliverError> {
+        let key = Cursor::new(record.key.unwrap().bytes).str().unwrap().to_owned();
+        if self.0.join(format!("refuse-{key}")).exists() {
+            let partition =
+                TopicPartition { topic: record.topic.clone(), partition: record.partition };
+            let position = RecordPosition { partition, offset: record.offset };
+            let reason = "told to refuse it".to_owned();
+            return Err(DeliverError::Refused { code: "TL9999", position, reason });
+        }
+        let number = Cursor::new(record.value.unwrap().bytes).long().unwrap();
+        fs::write(self.0.join(key), number.to_string()).unwrap();
+        Ok(())
+    }
+}
+
+impl Sink for Fussy {
+    const KIND: &'static str = "fussy";
+    type Options = FussyOptions;
+
+    async fn connect(folder: PathBuf, _: SinkContext) -> Result<Self, ConnectError> {
+        Ok(Self(folder))
+    }
+
+    async fn assigned(&mut self, _: &[TopicPartition]) -> Result<Receipt, DeliverError> {
+        Ok(Receipt::default())
+    }
+
+    async fn revoked(&mut self, _: &[TopicPartition]) {}
+
+    async fn deliver(&mut self, batch: &RecordBatch) -> Result<Receipt, DeliverError> {
+        let mut receipt = Receipt::default();
+        for record in batch.iter() {
+            self.take(&record)?;
+            let partition =
+                TopicPartition { topic: record.topic.clone(), partition: record.partition };
+            receipt.next.retain(|(known, _)| *known != partition);
+            receipt.next.push((partition, record.offset.next()));
+        }
+        Ok(receipt)
+    }
+
+    async fn retry(&mut self, record: &Record<'_>) -> Result<bool, DeliverError> {
+        self.take(record).map(|()| true)
+    }
+
+    fn flush_due(&self) -> Option<Duration> {
+        None
+    }
+
+    async fn flush(&mut self, _: bool) -> Result<Receipt, DeliverError> {
+        Ok(Receipt::default())
+    }
+}
+
+/// A bus, a topic on it, and a target.
+pub(crate) struct Flow {
+    bus: Bus,
+    topic: TopicName,
+    ids: (SchemaId, SchemaId),
+    target: tempfile::TempDir,
+    _embedded: Embedded,
+    _data: tempfile::TempDir,
+    _reactor: tokio::runtime::Runtime,
+}
+
+impl Flow {
+    pub(crate) fn start() -> Self {
+        let reactor = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let data = tempfile::tempdir().unwrap();
+        let embedded =
+            reactor.block_on(embedded::start(EmbeddedOptions::new(data.path()))).unwrap();
+        let address = embedded.kafka_address().to_string();
+        let bus = Bus::connect(BusOptions::new(address, embedded.registry_url())).unwrap();
+        let topic = TopicName::new("canonical.number").unwrap();
+        let spec = TopicSpec::new(topic.clone(), Partitions::Exactly(1), Cleanup::Compact);
+        bus.ensure_topic(&spec).unwrap();
+        let value = r#"{"type":"record","name":"Number","fields":[{"name":"n","type":"long"}]}"#;
+        let register =
+            |subject: String, text| bus.register(&subject, &Schema::parse(text).unwrap()).unwrap();
+        let ids =
+            (register(topic.key_subject(), "\"string\""), register(topic.value_subject(), value));
+        let target = tempfile::tempdir().unwrap();
+        Self { bus, topic, ids, target, _embedded: embedded, _data: data, _reactor: reactor }
+    }
+
+    pub(crate) fn write(&self, records: &[(&str, i64)]) {
+        let mut producer = self.bus.producer("writer").unwrap();
+        producer.begin().unwrap();
+        for (key, number) in records {
+            let (mut key_datum, mut datum) = (Vec::new(), Vec::new());
+            put_str(&mut key_datum, key);
+            put_long(&mut datum, *number);
+            producer
+                .send(&Outgoing {
+                    topic: &self.topic,
+                    partition: None,
+                    key: Some((self.ids.0, &key_datum)),
+                    value: Some((self.ids.1, &datum)),
+                    headers: &[],
+                    timestamp: None,
+                })
+                .unwrap();
+        }
+        producer.commit().unwrap();
+    }
+
+    fn refusal(&self, key: &str) -> PathBuf {
+        self.target.path().join(format!("refuse-{key}"))
+    }
+
+    pub(crate) fn refuse(&self, key: &str) {
+        fs::write(self.refusal(key), "").unwrap();
+    }
+
+    pub(crate) fn mend(&self, key: &str) {
+        fs::remove_file(self.refusal(key)).unwrap();
+    }
+
+    /// What the target holds of a key.
+    pub(crate) fn held(&self, key: &str) -> Option<i64> {
+        let number = fs::read_to_string(FilePath::new(self.target.path()).join(key)).ok()?;
+        number.parse().ok()
+    }
+
+    /// The dead letters that are not resolved.
+    pub(crate) fn letters(&self) -> Vec<DeadLetter> {
+        let dead = TopicName::dead(&WorkerName::new(WORKER).unwrap());
+        if self.bus.topic(&dead).is_err() {
+            return Vec::new();
+        }
+        unresolved(&self.bus, &dead, 1).unwrap()
+    }
+
+    /// Runs the sink until the condition holds, and drains it.
+    pub(crate) fn run_until(&self, what: &str, done: impl Fn() -> bool) {
+        let shutdown = Shutdown::new();
+        let host = Host {
+            bus: self.bus.clone(),
+            metrics: Metrics::new("0"),
+            shutdown: shutdown.clone(),
+            state: self.target.path().to_owned(),
+            instance: "test".to_owned(),
+            batch_bytes: 1 << 20,
+            partitions: 1,
+        };
+        let cx = SinkContext {
+            name: WorkerName::new(WORKER).unwrap(),
+            topics: vec![self.topic.clone()],
+            base: self.target.path().to_owned(),
+        };
+        let kinds = SinkRegistry::new().with::<Fussy>();
+        let options = serde_json::json!({"folder": self.target.path()});
+        let worker = kinds.get("fussy").unwrap().worker(options, cx, host);
+        let supervisor = Supervisor::start(vec![worker], shutdown.clone()).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while !done() {
+            assert!(Instant::now() < deadline, "{what}: {:?}", supervisor.status());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        shutdown.drain();
+        supervisor.join();
+    }
+}
