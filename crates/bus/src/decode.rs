@@ -10,7 +10,6 @@ use throughline_event::{
 };
 
 use crate::BusError;
-use crate::error::Recovery;
 use crate::schemas::Schemas;
 
 /// Schemas and topics kept beside the shared cache; beyond it they are looked up there again.
@@ -187,10 +186,11 @@ impl Decoder {
                 self.known.push((id, schema));
                 Ok(Found::Datum(self.known.len() - 1, datum))
             }
-            Err(error) if error.recovery() == Recovery::Retry => Err(error),
-            Err(error) => {
+            // The record's own fault; anything else is the registry's, and the record can wait.
+            Err(error @ (BusError::UnknownSchema { .. } | BusError::UnusableSchema { .. })) => {
                 Ok(Found::Unreadable(Unreadable::Schema { part, source: Box::new(error) }))
             }
+            Err(error) => Err(error),
         }
     }
 

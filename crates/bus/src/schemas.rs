@@ -129,9 +129,9 @@ impl Schemas {
         match answer {
             Ok(registered) => Ok(usable(&registered)),
             Err(error) => match self.error(&format!("give schema {id}"), &error) {
-                BusError::RegistryRefused { code: 404 | 40401..=40403, .. } => {
-                    Ok(Err(Bad::Unknown))
-                }
+                // Nothing else means that there is no such schema: what stands before a registry
+                // answers 404 as well.
+                BusError::RegistryRefused { code: 40403, .. } => Ok(Err(Bad::Unknown)),
                 other => Err(other),
             },
         }
@@ -218,30 +218,33 @@ impl Schemas {
         wait.recv().map_err(|_| stopped())?
     }
 
+    /// Only the registry's own word that the request is wrong is an answer. Whatever else comes
+    /// back, half an answer, a failure of its own or the error page of something before it, says
+    /// nothing about the request: it is asked again.
     fn error(&self, action: &str, error: &SRCError) -> BusError {
-        let unreachable = |reason| BusError::RegistryUnreachable { url: self.url.clone(), reason };
-        match error.source().and_then(|cause| cause.downcast_ref::<RawError>()) {
-            Some(raw) if error.retriable || (50_000..60_000).contains(&raw.error_code) => {
-                unreachable(raw.message.clone())
+        let reason = match error.source().and_then(|cause| cause.downcast_ref::<RawError>()) {
+            Some(raw) if !error.retriable && is_refusal(raw.error_code) => {
+                return BusError::RegistryRefused {
+                    action: action.to_owned(),
+                    code: raw.error_code,
+                    message: raw.message.clone(),
+                };
             }
-            Some(raw) if raw.error_code == 0 => BusError::RegistryRefused {
-                action: action.to_owned(),
-                code: 0,
-                message: format!("{} does not answer like a schema registry", self.url),
-            },
-            Some(raw) => BusError::RegistryRefused {
-                action: action.to_owned(),
-                code: raw.error_code,
-                message: raw.message.clone(),
-            },
-            None if error.retriable => unreachable(root_cause(error)),
-            None => BusError::RegistryRefused {
-                action: action.to_owned(),
-                code: 0,
-                message: root_cause(error),
-            },
-        }
+            Some(raw) if raw.error_code == 0 => {
+                format!("it does not answer like a schema registry: {}", error.error)
+            }
+            Some(raw) => raw.message.clone(),
+            None => root_cause(error),
+        };
+        BusError::RegistryUnreachable { url: self.url.clone(), reason }
     }
+}
+
+/// Whether a code, an HTTP status with or without two digits of the registry's own, blames the
+/// request. A timeout and too many requests pass by themselves.
+fn is_refusal(code: u32) -> bool {
+    let status = if code < 1_000 { code } else { code / 100 };
+    (400..500).contains(&status) && !matches!(status, 408 | 425 | 429)
 }
 
 impl Drop for Schemas {

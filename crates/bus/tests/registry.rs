@@ -135,6 +135,97 @@ fn schemas_that_are_of_no_use_here_are_told_with_the_reason() {
     }
 }
 
+#[test]
+fn an_answer_that_says_nothing_of_the_schema_is_asked_for_again() {
+    let bus = start();
+    for (status, body, reason) in [
+        ("500 Internal Server Error", "<html>oops</html>", "500 Internal Server Error"),
+        ("500 Internal Server Error", r#"{"error_code":500,"message":"store away"}"#, "store away"),
+        ("500 Internal Server Error", r#"{"error_code":50002,"message":"slow"}"#, "slow"),
+        ("503 Service Unavailable", "", "503 Service Unavailable"),
+        ("504 Gateway Timeout", "", "504 Gateway Timeout"),
+        ("404 Not Found", "no such backend", "404 Not Found"),
+        ("429 Too Many", r#"{"error_code":42901,"message":"rate limit"}"#, "rate limit"),
+        ("200 OK", "<html>maintenance</html>", "expected value"),
+        ("200 OK", "{}", "Could not get"),
+        // Half an answer: the registry died while it gave it.
+        ("200 OK\r\ncontent-length: 1000", r#"{"schema":"\"str"#, "end of file"),
+    ] {
+        let server = Server::start();
+        let mut options = bus.options().clone();
+        options.registry.clone_from(&server.url);
+        let far = Bus::connect(options).unwrap();
+        server.answer(status, body);
+        let error = far.schema(SchemaId(7)).unwrap_err();
+        assert!(matches!(error, BusError::RegistryUnreachable { .. }), "{status} {body}: {error}");
+        assert!(error.to_string().contains(reason), "{status} {body}: {error}");
+        assert_eq!(error.recovery(), Recovery::Retry);
+        server.answer("200 OK", r#"{"schema":"\"string\""}"#);
+        far.schema(SchemaId(7)).unwrap();
+    }
+}
+
+#[test]
+fn a_registry_that_refuses_to_answer_stops_the_reader_and_spends_no_record() {
+    let bus = start();
+    let topic = topic(&bus, 1, Cleanup::Delete);
+    let ids = register(&bus, &topic);
+    write(&bus, &topic, ids, 0..3);
+    let server = Server::start();
+    let mut options = bus.options().clone();
+    options.registry.clone_from(&server.url);
+    let far = Bus::connect(options).unwrap();
+    server.answer("401 Unauthorized", r#"{"error_code":40101,"message":"who are you"}"#);
+    let mut consumer = consumer(&far, &topic);
+    let mut batch = throughline_event::RecordBatch::new();
+    let error = loop {
+        match consumer.poll(&mut batch, 10, 1 << 20, PATIENCE) {
+            Ok(Polled::Assigned(_)) => {}
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(error, BusError::RegistryRefused { code: 40101, .. }), "{error}");
+    assert_eq!(error.recovery(), Recovery::Stop);
+}
+
+/// Gives every request the same answer.
+struct Server {
+    url: String,
+    answer: std::sync::Arc<std::sync::Mutex<String>>,
+}
+
+impl Server {
+    /// Answers like a registry that has no schemas.
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server = Self { url, answer: std::sync::Arc::default() };
+        server.answer("200 OK", "[]");
+        let answer = std::sync::Arc::clone(&server.answer);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4_096]).unwrap();
+                let answer = answer.lock().unwrap().clone();
+                let _ = stream.write_all(answer.as_bytes());
+            }
+        });
+        server
+    }
+
+    /// From now on; a status may bring headers with it.
+    fn answer(&self, status: &str, body: &str) {
+        let length = if status.contains("content-length") {
+            String::new()
+        } else {
+            format!("content-length: {}\r\n", body.len())
+        };
+        let head = format!("HTTP/1.1 {status}\r\n{length}connection: close\r\n\r\n");
+        *self.answer.lock().unwrap() = head + body;
+    }
+}
+
 /// Answers one request with this JSON.
 fn serve(server: &TcpListener, json: &str) {
     let (mut stream, _) = server.accept().unwrap();
