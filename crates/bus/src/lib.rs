@@ -33,7 +33,9 @@ pub use consumer::{
 };
 pub use decode::{Entry, Part, Undecodable, Unreadable};
 pub use error::{BusError, Cause, Recovery};
-pub use options::{BusOptions, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MEMORY};
+pub use options::{
+    BusOptions, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MEMORY, DEFAULT_TRANSACTION_TIMEOUT,
+};
 pub use producer::{Outgoing, TransactionalProducer};
 pub use reader::{READ_PATIENCE, Tail, TailFrom, TailOptions, Tailed};
 pub use schemas::SubjectVersion;

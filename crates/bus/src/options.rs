@@ -14,6 +14,10 @@ const LEAST_MEMORY: usize = 4 << 20;
 /// How long `connect` waits for the first answer.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long a transaction may be open when nobody says otherwise: what a worker leaves behind when
+/// it dies hides what follows from readers for no longer.
+pub const DEFAULT_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How a bus is reached.
 #[derive(Debug, Clone)]
 pub struct BusOptions {
@@ -27,6 +31,8 @@ pub struct BusOptions {
     pub client_id: String,
     /// How long `connect` and calls about topics wait for an answer.
     pub timeout: Duration,
+    /// The broker ends a transaction that is open for longer. Also how long a record may take.
+    pub transaction_timeout: Duration,
     /// librdkafka's debug contexts, `cgrp,fetch`; logged at DEBUG. For finding faults only.
     pub debug: Option<String>,
 }
@@ -40,6 +46,7 @@ impl BusOptions {
             memory: DEFAULT_MEMORY,
             client_id: "throughline".to_owned(),
             timeout: DEFAULT_CONNECT_TIMEOUT,
+            transaction_timeout: DEFAULT_TRANSACTION_TIMEOUT,
             debug: None,
         }
     }

@@ -19,9 +19,6 @@ use crate::error::{Cause, Recovery, is_fenced, reason};
 use crate::options::BusOptions;
 use delivery::{DeliveryContext, Failure};
 
-/// The broker ends a transaction that is open for longer. Also how long a record may take.
-const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
-
 /// How long one call to the coordinator is waited for before it is repeated.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -65,7 +62,11 @@ pub struct TransactionalProducer {
     server: Option<JoinHandle<()>>,
     name: String,
     brokers: String,
+    /// The broker ends a transaction that is open for longer. Also how long a record may take.
+    timeout: Duration,
     open: bool,
+    /// When the last transaction began.
+    began: Instant,
     key: Vec<u8>,
     value: Vec<u8>,
 }
@@ -83,7 +84,7 @@ impl TransactionalProducer {
             .set("partitioner", "murmur2_random")
             .set("linger.ms", LINGER.as_millis().to_string())
             .set("topic.metadata.propagation.max.ms", UNKNOWN_TOPIC.as_millis().to_string())
-            .set("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string())
+            .set("transaction.timeout.ms", options.transaction_timeout.as_millis().to_string())
             .set("queue.buffering.max.kbytes", (memory >> 10).to_string())
             .set("queue.buffering.max.messages", (memory / RECORD_OVERHEAD).to_string());
         let context = DeliveryContext::new(ClientLog::new(transactional_id, options));
@@ -101,7 +102,9 @@ impl TransactionalProducer {
             server: Some(server),
             name: transactional_id.to_owned(),
             brokers: options.brokers.clone(),
+            timeout: options.transaction_timeout,
             open: false,
+            began: Instant::now(),
             key: Vec::new(),
             value: Vec::new(),
         };
@@ -122,8 +125,9 @@ impl TransactionalProducer {
     /// When one is open already, or another producer took the name.
     pub fn begin(&mut self) -> Result<(), BusError> {
         self.context().reset();
-        let began = self.producer.begin_transaction();
-        began.map_err(|error| self.failed("begin", &error))?;
+        self.began = Instant::now();
+        let begun = self.producer.begin_transaction();
+        begun.map_err(|error| self.failed("begin", &error))?;
         self.open = true;
         Ok(())
     }
@@ -144,7 +148,7 @@ impl TransactionalProducer {
         record.timestamp = outgoing.timestamp.map(Micros::millis);
         record.headers = owned_headers(outgoing.headers);
         let context = self.producer.client().context();
-        let deadline = Instant::now() + TRANSACTION_TIMEOUT;
+        let deadline = Instant::now() + self.timeout;
         context.sending();
         loop {
             let Err((error, back)) = self.producer.send(record) else { return Ok(()) };
@@ -172,7 +176,7 @@ impl TransactionalProducer {
             return Ok(());
         }
         let list = list_with_offsets(next);
-        self.repeat("add offsets to", TRANSACTION_TIMEOUT, |producer| {
+        self.repeat("add offsets to", self.timeout, |producer| {
             producer.send_offsets_to_transaction(&list, &group.0, CALL_TIMEOUT)
         })
     }
@@ -184,19 +188,17 @@ impl TransactionalProducer {
     /// When a record was not written, the transaction has been aborted. For other errors see
     /// [`BusError::recovery`]; with [`Recovery::Restart`] it may have been committed.
     pub fn commit(&mut self) -> Result<Vec<(TopicPartition, Offset)>, BusError> {
-        let deadline = Instant::now() + TRANSACTION_TIMEOUT;
+        let deadline = Instant::now() + self.timeout;
         let all = self.drain(deadline);
         if let Some(failure) = self.context().failure() {
             return Err(self.not_delivered(failure));
         }
         if !all {
-            let (brokers, waited) = (self.brokers.clone(), TRANSACTION_TIMEOUT);
+            let (brokers, waited) = (self.brokers.clone(), self.timeout);
             self.abort()?;
             return Err(BusError::QueueFull { brokers, waited });
         }
-        self.repeat("commit", TRANSACTION_TIMEOUT, |producer| {
-            producer.commit_transaction(CALL_TIMEOUT)
-        })?;
+        self.repeat("commit", self.timeout, |producer| producer.commit_transaction(CALL_TIMEOUT))?;
         self.open = false;
         Ok(self.context().take_next())
     }
@@ -209,7 +211,7 @@ impl TransactionalProducer {
         if !self.open {
             return Ok(());
         }
-        self.repeat("abort", TRANSACTION_TIMEOUT, abort)?;
+        self.repeat("abort", self.timeout, abort)?;
         self.open = false;
         // Aborting purges what was queued; its reports still count.
         self.drain(Instant::now() + CALL_TIMEOUT);
@@ -286,7 +288,7 @@ impl TransactionalProducer {
                 return BusError::RecordTooLarge { topic, size, limit };
             }
             Some(Code::QueueFull) => {
-                let (brokers, waited) = (self.brokers.clone(), TRANSACTION_TIMEOUT);
+                let (brokers, waited) = (self.brokers.clone(), self.timeout);
                 return BusError::QueueFull { brokers, waited };
             }
             Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => {
@@ -301,15 +303,27 @@ impl TransactionalProducer {
     fn fatal(&self) -> Option<BusError> {
         let (code, reason) = self.producer.client().fatal_error()?;
         if is_fenced(code) || code == RDKafkaErrorCode::InvalidProducerEpoch {
-            return Some(BusError::Fenced { name: self.name.clone() });
+            return Some(self.fenced());
         }
+        Some(self.restart(reason))
+    }
+
+    /// Somebody took the name, or the broker ended a transaction that was open for too long: both
+    /// fence, and the client is told no difference. The time tells it: a disk that was full, a
+    /// broker that was away or a process that was stopped for so long is no second worker, and the
+    /// one that starts anew fences whoever else there is.
+    fn fenced(&self) -> BusError {
+        if self.open && self.began.elapsed() >= self.timeout {
+            let reason = format!("the broker ends a transaction after {:?}", self.timeout);
+            return self.restart(reason);
+        }
+        BusError::Fenced { name: self.name.clone() }
+    }
+
+    fn restart(&self, reason: String) -> BusError {
         let name = self.name.clone();
-        Some(BusError::Transaction {
-            action: "go on with",
-            name,
-            reason,
-            recovery: Recovery::Restart,
-        })
+        let recovery = Recovery::Restart;
+        BusError::Transaction { action: "go on with", name, reason, recovery }
     }
 
     fn failed(&self, action: &'static str, error: &KafkaError) -> BusError {
@@ -317,7 +331,7 @@ impl TransactionalProducer {
             return error;
         }
         if error.rdkafka_error_code().is_some_and(is_fenced) {
-            return BusError::Fenced { name: self.name.clone() };
+            return self.fenced();
         }
         let recovery = match error {
             KafkaError::Transaction(error) if error.txn_requires_abort() => Recovery::Abort,

@@ -101,6 +101,30 @@ fn a_newer_producer_of_the_same_name_fences_the_older() {
 }
 
 #[test]
+fn a_transaction_that_outlived_its_time_is_no_takeover_and_the_work_can_be_done_again() {
+    let bus = start_with(|options| options.transaction_timeout = Duration::from_secs(2));
+    let topic = topic(&bus, 1, Cleanup::Delete);
+    let ids = register(&bus, &topic);
+    let name = unique("p");
+    let mut stopped = bus.producer(&name).unwrap();
+    stopped.begin().unwrap();
+    send(&mut stopped, &topic, None, ids, "k", Some(1));
+    wait_for_end(&bus, &topic, 1);
+    // Until the broker has ended it, nothing behind its begin can be read.
+    assert_eq!(read_all(&bus, &topic, Isolation::ReadCommitted).0, []);
+
+    let error = stopped.commit().unwrap_err();
+    assert!(matches!(&error, BusError::Transaction { .. }), "{error}");
+    assert_eq!(error.recovery(), Recovery::Restart);
+    drop(stopped);
+    let mut next = bus.producer(&name).unwrap();
+    next.begin().unwrap();
+    send(&mut next, &topic, None, ids, "k", Some(2));
+    next.commit().unwrap();
+    assert_eq!(read_all(&bus, &topic, Isolation::ReadCommitted).0, [Some(2)]);
+}
+
+#[test]
 fn a_producer_that_is_dropped_in_a_transaction_aborts_it() {
     let bus = start();
     let topic = topic(&bus, 1, Cleanup::Delete);
