@@ -4,6 +4,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use throughline_event::WorkerName;
 
@@ -118,13 +119,14 @@ impl Keeper {
         let mut backoff = Backoff::default();
         loop {
             self.set(WorkerState::Running);
+            let started = Instant::now();
             let Err(error) = run_once(worker) else { return self.set(WorkerState::Drained) };
             let text = chain(&error);
             if error.is_final() {
                 tracing::error!(worker = %worker.name, role = worker.role, error = text, "worker halted");
                 return self.set(WorkerState::Halted { error: text });
             }
-            let wait = backoff.next(None);
+            let wait = backoff.after(started.elapsed());
             tracing::warn!(
                 worker = %worker.name, role = worker.role, error = text, wait_ms = wait.as_millis(),
                 "worker failed and will be started again"
