@@ -1,11 +1,13 @@
 //! A running process: the embedded bus, the metrics server, the workers, and their end.
 
+mod signals;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use throughline_broker::FlushPolicy;
 use throughline_bus::embedded::{self, Embedded, EmbeddedOptions};
-use throughline_bus::{Bus, BusOptions};
+use throughline_bus::{Bus, BusOptions, Recovery};
 use throughline_config::{Bus as BusConfig, Config, Flush};
 use throughline_connector::{ProducerContext, SinkContext};
 use throughline_runtime::{
@@ -19,10 +21,18 @@ use crate::exit::{Exit, Fail, Failure};
 use crate::flow::Flow;
 use crate::running::{self, Running};
 use crate::{connectors, output};
+use signals::Signals;
+
+/// The first wait for a bus that does not answer.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// The longest: one that was away for hours is found again within this time.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// A process that serves a flow or a part of it.
 pub(crate) struct Process {
     runtime: Runtime,
+    signals: Signals,
     embedded: Option<Embedded>,
     supervisor: Supervisor,
     shutdown: Shutdown,
@@ -50,6 +60,7 @@ impl Process {
             .enable_all()
             .build()
             .exit(Exit::Internal)?;
+        let mut signals = Signals::listen(&runtime).exit(Exit::Internal)?;
         let metrics = Metrics::new(env!("CARGO_PKG_VERSION"));
         let config = &flow.config;
         let embedded = match (&config.bus, scope) {
@@ -74,10 +85,6 @@ impl Process {
             _ => None,
         };
         let server = serve_metrics(&runtime, config, &metrics, scope)?;
-        let options = match &embedded {
-            Some(bus) => BusOptions::new(bus.kafka_address().to_string(), bus.registry_url()),
-            None => running::bus_options(config)?,
-        };
         let memory = usize::try_from(config.queue().as_u64()).unwrap_or(usize::MAX).max(8 << 20);
         let addresses = Running {
             pid: std::process::id(),
@@ -85,7 +92,14 @@ impl Process {
             registry: embedded.as_ref().map(Embedded::registry_url).unwrap_or_default(),
             metrics: server,
         };
-        let bus = Bus::connect(BusOptions { memory, ..options }).exit(Exit::Unavailable)?;
+        let bus = match &embedded {
+            Some(bus) => {
+                let (kafka, registry) = (bus.kafka_address().to_string(), bus.registry_url());
+                Bus::connect(BusOptions { memory, ..BusOptions::new(kafka, registry) })
+                    .exit(Exit::Unavailable)?
+            }
+            None => connect(&runtime, &mut signals, config, memory)?,
+        };
         let shutdown = Shutdown::new();
         let host = Host {
             bus: bus.clone(),
@@ -102,7 +116,7 @@ impl Process {
             addresses.write(&config.data)?;
         }
         let data = config.data.clone();
-        Ok(Self { runtime, embedded, supervisor, shutdown, metrics, bus, addresses, data })
+        Ok(Self { runtime, signals, embedded, supervisor, shutdown, metrics, bus, addresses, data })
     }
 
     /// Where everything listens.
@@ -126,15 +140,16 @@ impl Process {
     }
 
     /// Waits for SIGTERM or Ctrl-C, at most this long; returns whether one came.
-    pub(crate) fn signalled(&self, limit: Duration) -> bool {
-        self.runtime.block_on(async { tokio::time::timeout(limit, signal()).await.is_ok() })
+    pub(crate) fn signalled(&mut self, limit: Duration) -> bool {
+        self.signals.within(&self.runtime, limit)
     }
 
     /// Drains the workers, then closes the bus. A second signal ends the process at once.
     pub(crate) fn drain(self) -> Result<(), Failure> {
         self.shutdown.drain();
-        self.runtime.spawn(async {
-            signal().await;
+        let mut signals = self.signals;
+        self.runtime.spawn(async move {
+            signals.next().await;
             output::note("second signal: ending without draining; the next start recovers");
             std::process::exit(143);
         });
@@ -162,12 +177,34 @@ fn unset() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
 }
 
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).expect("the process may listen to signals");
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Reaches a bus that runs elsewhere. Processes start in any order and a bus is restarted: one that
+/// does not answer is waited for, as the workers wait for it later on.
+fn connect(
+    runtime: &Runtime,
+    signals: &mut Signals,
+    config: &Config,
+    memory: usize,
+) -> Result<Bus, Failure> {
+    let mut wait = FIRST_WAIT;
+    loop {
+        // Read again each time: an embedded bus may come back at another address.
+        let options = BusOptions { memory, ..running::bus_options(config)? };
+        let error = match Bus::connect(options) {
+            Ok(bus) => return Ok(bus),
+            Err(error) => error,
+        };
+        if error.recovery() == Recovery::Retry {
+            tracing::warn!(
+                error = throughline_runtime::chain(&error),
+                wait_ms = wait.as_millis(),
+                "the bus was not reached and will be tried again"
+            );
+            if !signals.within(runtime, wait) {
+                wait = (wait * 2).min(LONGEST_WAIT);
+                continue;
+            }
+        }
+        return Err(error).exit(Exit::Unavailable);
     }
 }
 

@@ -22,9 +22,9 @@ pub(crate) fn run(folder: &Path, once: bool) -> Result<Exit, Failure> {
     let started = Instant::now();
     let continued = folder::prepare(folder)?;
     let flow = super::load_file(&folder.join("throughline.yaml"), Format::Text)?;
-    let process = Process::start(&flow, &Scope::All)?;
+    let mut process = Process::start(&flow, &Scope::All)?;
     output::line(&report::opening(folder, continued))?;
-    let (mut known, settled) = settle(&process);
+    let (mut known, settled) = settle(&mut process);
     if !settled {
         process.drain()?;
         return Ok(Exit::Ok);
@@ -47,7 +47,7 @@ pub(crate) fn run(folder: &Path, once: bool) -> Result<Exit, Failure> {
 }
 
 /// Waits until the counts stand still; false when a signal came first.
-fn settle(process: &Process) -> (Counts, bool) {
+fn settle(process: &mut Process) -> (Counts, bool) {
     let mut counts = Counts::read(process);
     let mut moved = Instant::now();
     loop {

@@ -11,7 +11,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 pub(crate) fn run(global: &Global, scope: Scope) -> Result<Exit, Failure> {
     let flow = super::load(global)?;
-    let process = Process::start(&flow, &scope)?;
+    let mut process = Process::start(&flow, &scope)?;
     let addresses = process.addresses().clone();
     tracing::info!(
         kafka = %addresses.kafka, registry = addresses.registry,
