@@ -38,6 +38,7 @@ mod wire;
 
 pub use error::{LocalError, StartError};
 pub use local::{LocalLog, LocalRecord};
+pub use metrics::{METRICS, Metric};
 pub use options::{
     BrokerOptions, DEFAULT_IN_FLIGHT_BYTES, DEFAULT_MAINTENANCE_INTERVAL,
     DEFAULT_MAX_REQUEST_BYTES, DEFAULT_OFFSETS_RETENTION,

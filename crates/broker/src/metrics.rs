@@ -1,9 +1,6 @@
 //! Metrics of the broker, `throughline_broker_*`.
 
-use prometheus::{
-    IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    core::{Collector, GenericCounter},
-};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector};
 
 use crate::api::ROUTES;
 
@@ -37,6 +34,89 @@ impl Refusal {
     }
 }
 
+/// What is known about one metric of the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metric {
+    /// Its name.
+    pub name: &'static str,
+    /// Its labels, all with a fixed set of values.
+    pub labels: &'static [&'static str],
+    /// What it means.
+    pub help: &'static str,
+}
+
+impl Metric {
+    const fn new(name: &'static str, help: &'static str) -> Self {
+        Self { name, labels: &[], help }
+    }
+
+    /// The type as Prometheus names it: what only goes up is called a total.
+    pub fn kind(&self) -> &'static str {
+        if self.name.ends_with("_total") { "counter" } else { "gauge" }
+    }
+}
+
+const REQUESTS: Metric = Metric {
+    name: "throughline_broker_requests_total",
+    labels: &["api"],
+    help: "Requests handled, by API.",
+};
+const REFUSED: Metric = Metric {
+    name: "throughline_broker_refused_total",
+    labels: &["reason"],
+    help: "Connections closed by the broker, by reason.",
+};
+const CONNECTIONS: Metric =
+    Metric::new("throughline_broker_connections", "Open client connections.");
+const NETWORK_IN: Metric =
+    Metric::new("throughline_broker_network_in_bytes_total", "Bytes of requests received.");
+const NETWORK_OUT: Metric =
+    Metric::new("throughline_broker_network_out_bytes_total", "Bytes of answers sent.");
+const RECORDS_IN: Metric =
+    Metric::new("throughline_broker_records_in_total", "Records appended by clients.");
+const RECORD_BYTES_IN: Metric = Metric::new(
+    "throughline_broker_record_in_bytes_total",
+    "Bytes of record batches appended by clients.",
+);
+const RECORD_BYTES_OUT: Metric = Metric::new(
+    "throughline_broker_record_out_bytes_total",
+    "Bytes of record batches sent to consumers.",
+);
+const LOG_BYTES: Metric = Metric::new(
+    "throughline_broker_log_bytes",
+    "Bytes of all segments, as of the last maintenance.",
+);
+const PARTITIONS: Metric =
+    Metric::new("throughline_broker_partitions", "Partitions, as of the last maintenance.");
+const GROUPS: Metric = Metric::new("throughline_broker_groups", "Consumer groups in memory.");
+const REBALANCES: Metric =
+    Metric::new("throughline_broker_rebalances_total", "Generations of consumer groups begun.");
+const OPEN_TRANSACTIONS: Metric =
+    Metric::new("throughline_broker_open_transactions", "Transactions in progress.");
+const TRANSACTIONS: Metric = Metric {
+    name: "throughline_broker_transactions_total",
+    labels: &["outcome"],
+    help: "Transactions ended, by outcome.",
+};
+
+/// Every metric, in the order of the reference page.
+pub const METRICS: &[Metric] = &[
+    REQUESTS,
+    REFUSED,
+    CONNECTIONS,
+    NETWORK_IN,
+    NETWORK_OUT,
+    RECORDS_IN,
+    RECORD_BYTES_IN,
+    RECORD_BYTES_OUT,
+    LOG_BYTES,
+    PARTITIONS,
+    GROUPS,
+    REBALANCES,
+    OPEN_TRANSACTIONS,
+    TRANSACTIONS,
+];
+
 /// All counters and gauges.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -65,65 +145,41 @@ fn register<C: Collector + Clone + 'static>(
     Ok(collector)
 }
 
-fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-    register(registry, GenericCounter::new(format!("throughline_broker_{name}"), help))
+fn counter(registry: &Registry, metric: Metric) -> prometheus::Result<IntCounter> {
+    register(registry, IntCounter::new(metric.name, metric.help))
 }
 
-fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
-    register(registry, IntGauge::new(format!("throughline_broker_{name}"), help))
+fn gauge(registry: &Registry, metric: Metric) -> prometheus::Result<IntGauge> {
+    register(registry, IntGauge::new(metric.name, metric.help))
 }
 
-fn counters(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    label: &str,
-) -> prometheus::Result<IntCounterVec> {
-    let options = Opts::new(format!("throughline_broker_{name}"), help);
-    register(registry, IntCounterVec::new(options, &[label]))
+fn counters(registry: &Registry, metric: Metric) -> prometheus::Result<IntCounterVec> {
+    register(registry, IntCounterVec::new(Opts::new(metric.name, metric.help), metric.labels))
 }
 
 impl Metrics {
     /// Registers every metric.
     pub(crate) fn new(r: &Registry) -> prometheus::Result<Self> {
-        let by_api = counters(r, "requests_total", "Requests handled, by API.", "api")?;
+        let by_api = counters(r, REQUESTS)?;
         let requests = ROUTES
             .iter()
             .map(|route| (route.key as i16, by_api.with_label_values(&[&route.name()])))
             .collect();
         Ok(Self {
             requests,
-            refused: counters(
-                r,
-                "refused_total",
-                "Connections closed by the broker, by reason.",
-                "reason",
-            )?,
-            connections: gauge(r, "connections", "Open client connections.")?,
-            network_in: counter(r, "network_in_bytes_total", "Bytes of requests received.")?,
-            network_out: counter(r, "network_out_bytes_total", "Bytes of answers sent.")?,
-            records_in: counter(r, "records_in_total", "Records appended by clients.")?,
-            record_bytes_in: counter(
-                r,
-                "record_in_bytes_total",
-                "Bytes of record batches appended by clients.",
-            )?,
-            record_bytes_out: counter(
-                r,
-                "record_out_bytes_total",
-                "Bytes of record batches sent to consumers.",
-            )?,
-            log_bytes: gauge(r, "log_bytes", "Bytes of all segments, as of the last maintenance.")?,
-            partitions: gauge(r, "partitions", "Partitions, as of the last maintenance.")?,
-            groups: gauge(r, "groups", "Consumer groups in memory.")?,
-            rebalances: counter(r, "rebalances_total", "Generations of consumer groups begun.")?,
-            open_transactions: gauge(r, "open_transactions", "Transactions in progress.")?,
-            transactions: counters(
-                r,
-                "transactions_total",
-                "Transactions ended, by outcome.",
-                "outcome",
-            )?,
+            refused: counters(r, REFUSED)?,
+            connections: gauge(r, CONNECTIONS)?,
+            network_in: counter(r, NETWORK_IN)?,
+            network_out: counter(r, NETWORK_OUT)?,
+            records_in: counter(r, RECORDS_IN)?,
+            record_bytes_in: counter(r, RECORD_BYTES_IN)?,
+            record_bytes_out: counter(r, RECORD_BYTES_OUT)?,
+            log_bytes: gauge(r, LOG_BYTES)?,
+            partitions: gauge(r, PARTITIONS)?,
+            groups: gauge(r, GROUPS)?,
+            rebalances: counter(r, REBALANCES)?,
+            open_transactions: gauge(r, OPEN_TRANSACTIONS)?,
+            transactions: counters(r, TRANSACTIONS)?,
         })
     }
 
