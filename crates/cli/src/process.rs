@@ -222,11 +222,7 @@ fn serve_metrics(
     let server = MetricsServer::bind(MetricsOptions::new(address), metrics.clone());
     let server = runtime.block_on(server).exit(Exit::Unavailable)?;
     let address = server.address();
-    runtime.spawn(async move {
-        if let Err(error) = server.run(std::future::pending()).await {
-            tracing::error!(error = throughline_runtime::chain(&error), "metrics server stopped");
-        }
-    });
+    runtime.spawn(server.run(std::future::pending()));
     Ok(Some(address))
 }
 

@@ -12,7 +12,8 @@
 //! - Exactly one process writes to the log.
 //!
 //! Limits: Avro only (JSON Schema and Protobuf are refused), one context, no data contract rules
-//! (metadata and rule sets are kept and returned, not applied), no associations, no
+//! (metadata and rule sets are kept and returned, not applied), no guids (schema ids in record
+//! headers, which Confluent's clients offer beside the prefix, need them), no associations, no
 //! authentication, and therefore only on loopback.
 
 mod api;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use throughline_telemetry::http;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -38,13 +39,9 @@ impl Registry {
         let address = listener.local_addr().map_err(bind)?;
         let api = Arc::new(Api { store, max_body_bytes });
         let (stop, mut stopped) = watch::channel(());
-        let server = axum::serve(listener, api::router(Arc::clone(&api)))
-            .with_graceful_shutdown(async move { _ = stopped.changed().await });
-        let task = tokio::spawn(async move {
-            if let Err(error) = server.await {
-                tracing::error!(error = %error, "the schema registry stopped serving");
-            }
-        });
+        let router = api::router(Arc::clone(&api));
+        let stopping = async move { _ = stopped.changed().await };
+        let task = tokio::spawn(http::serve(listener, router, stopping));
         let counters = api.store.counters();
         tracing::info!(%address, subjects = counters.subjects, "schema registry is ready");
         Ok(RegistryHandle { address, api, stop, task })

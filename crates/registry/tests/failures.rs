@@ -221,5 +221,5 @@ async fn dropping_the_handle_stops_the_registry() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(30), refused).await.unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(60), refused).await.unwrap();
 }

@@ -69,6 +69,17 @@ async fn a_body_that_breaks_off_is_refused() {
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_ends_its_head_is_cut_off() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let registry = start().await;
+    let mut stream = tokio::net::TcpStream::connect(registry.handle.address()).await.unwrap();
+    stream.write_all(b"GET /subjects HTTP/1.1\r\nhost: r\r\nx-slow: ").await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+}
+
 #[tokio::test]
 async fn paths_that_are_no_path_are_refused() {
     let registry = start().await;

@@ -4,9 +4,11 @@
 //! - [`Metrics`] holds every metric of the workers; their names stand in [`metrics::DEFINITIONS`]
 //!   and nowhere else. Labels are bounded: configured names, [`Stage`] and fixed words.
 //! - [`MetricsServer`] serves `/metrics`, `/livez` and `/readyz` on a loopback address.
+//! - [`http::serve`] serves HTTP with bounds, for it and for the schema registry.
 //!
 //! Nothing here knows what a worker does. Counting is per batch, not per record.
 
+pub mod http;
 pub mod log;
 pub mod metrics;
 

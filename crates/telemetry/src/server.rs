@@ -56,9 +56,6 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
-    /// The listener broke while serving.
-    #[error("TL0152: the metrics server stopped")]
-    Serve(#[source] io::Error),
 }
 
 /// Serves the metrics and the health of one process.
@@ -103,22 +100,13 @@ impl MetricsServer {
     }
 
     /// Serves until `shutdown` ends; requests in progress are answered.
-    ///
-    /// # Errors
-    /// When the listener breaks.
-    pub async fn run(
-        self,
-        shutdown: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), ServeError> {
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let router = Router::new()
             .route("/metrics", get(metrics))
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
             .with_state(self.site);
-        axum::serve(self.listener, router)
-            .with_graceful_shutdown(shutdown)
-            .await
-            .map_err(ServeError::Serve)
+        crate::http::serve(self.listener, router, shutdown).await;
     }
 }
 

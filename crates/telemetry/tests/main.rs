@@ -139,5 +139,50 @@ async fn the_server_ends_when_it_is_asked_to() {
         let _ = stopped.await;
     }));
     stop.send(()).unwrap();
-    assert!(run.await.unwrap().is_ok());
+    run.await.unwrap();
+}
+
+/// A request that never ends, on a connection of its own.
+async fn dawdle(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nx-slow: ").await.unwrap();
+    stream
+}
+
+/// With the clock paused, the time of a test is that of the timers it waits for.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_never_ends_its_request_is_cut_off() {
+    let (address, _stop) = serve(loopback(), &Metrics::new("1")).await;
+    let mut slow = dawdle(address).await;
+    let mut answer = Vec::new();
+    slow.read_to_end(&mut answer).await.unwrap();
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_clients_hold_up_others_only_until_they_are_cut_off() {
+    let (address, _stop) = serve(loopback(), &Metrics::new("1")).await;
+    let began = tokio::time::Instant::now();
+    let mut slow = Vec::new();
+    for _ in 0..300 {
+        slow.push(dawdle(address).await);
+    }
+    assert_eq!(get(address, "/livez").await.0, 200);
+    let waited = began.elapsed();
+    assert!(waited >= Duration::from_secs(60), "300 connections were open at a time: {waited:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_closes_idle_connections() {
+    let server = MetricsServer::bind(loopback(), Metrics::new("1")).await.unwrap();
+    let (address, (stop, stopped)) = (server.address(), oneshot::channel());
+    let running = tokio::spawn(server.run(async move {
+        let _ = stopped.await;
+    }));
+    let mut idle = TcpStream::connect(address).await.unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert_ne!(idle.read(&mut [0; 1]).await.unwrap(), 0);
+    stop.send(()).unwrap();
+    running.await.unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
 }

@@ -23,7 +23,7 @@ const ALLOWED: [(&str, &[&str]); 10] = [
     ("crates/connector", &["avro", "event"]),
     ("crates/log", &[]),
     ("crates/broker", &["log"]),
-    ("crates/registry", &["avro", "log"]),
+    ("crates/registry", &["avro", "log", "telemetry"]),
     ("producers/", CONNECTOR),
     ("processors/", CONNECTOR),
     ("sinks/", CONNECTOR),

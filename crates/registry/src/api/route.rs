@@ -59,7 +59,9 @@ impl Route {
                 };
                 on(method, [(Method::GET, route)])
             }
-            // Ids are the only identity here; a client that asks for a guid learns there is none.
+            // Ids are the only identity here. Confluent's clients ask for a guid only when a record
+            // carries one in its headers, and write it only when the answer to a registration had
+            // one: with this registry they refuse to, before anything is written.
             ["schemas", "guids", _] | ["schemas", "guids", _, "ids"] => {
                 return Err(ApiError::NoSchema);
             }
