@@ -61,10 +61,10 @@ async fn a_parked_fetch_is_woken_by_an_append_and_does_not_hold_up_later_request
     let broker = broker(&FaultyFiles::new(12)).await;
     broker.local().create_topic("t", 1, &[]).await.unwrap();
     let mut reader = Client::connect(broker.address()).await;
-    reader.send(12, &fetch_request("t", 0, false, 60_000)).await;
+    reader.send(12, &fetch_request("t", 0, false, 600_000)).await;
     // Sent behind the fetch on the same connection, and handled although that one waits.
     reader.send(9, &produce_request("t", batch(&["x"], None), None)).await;
-    let answer = timeout(Duration::from_secs(30), reader.receive()).await;
+    let answer = timeout(Duration::from_secs(90), reader.receive()).await;
     let mut answer = answer.expect("the append wakes the fetch").unwrap();
     ResponseHeader::decode(&mut answer, 1).unwrap();
     let fetched = FetchResponse::decode(&mut answer, 12).unwrap();
@@ -79,13 +79,13 @@ async fn a_fetch_parked_on_a_topic_that_is_deleted_and_made_again_sees_the_new_o
     let broker = broker(&FaultyFiles::new(9)).await;
     broker.local().create_topic("t", 1, &[]).await.unwrap();
     let mut reader = Client::connect(broker.address()).await;
-    reader.send(12, &fetch_request("t", 0, false, 60_000)).await;
+    reader.send(12, &fetch_request("t", 0, false, 600_000)).await;
     let mut admin = Client::connect(broker.address()).await;
     let delete = DeleteTopicsRequest::default().with_topic_names(vec![topic("t")]);
     assert_eq!(admin.call(5, &delete).await.responses[0].error_code, 0);
     broker.local().create_topic("t", 1, &[]).await.unwrap();
     admin.produce("t", batch(&["new"], None), None).await;
-    let answer = timeout(Duration::from_secs(30), reader.receive()).await;
+    let answer = timeout(Duration::from_secs(90), reader.receive()).await;
     let mut answer = answer.expect("the deletion wakes the fetch").unwrap();
     ResponseHeader::decode(&mut answer, 1).unwrap();
     let fetched = FetchResponse::decode(&mut answer, 12).unwrap();
@@ -123,7 +123,7 @@ async fn offsets_outside_of_the_log_and_unknown_partitions_are_reported_at_once(
     let session = fetch_request("t", 0, false, 0).with_session_id(5);
     let declined = client.call(12, &session).await.error_code;
     assert_eq!(declined, ResponseError::FetchSessionIdNotFound.code());
-    let mut ahead = fetch_request("t", 0, false, 60_000);
+    let mut ahead = fetch_request("t", 0, false, 600_000);
     ahead.topics[0].partitions[0].current_leader_epoch = 9;
     let ahead = client.call(12, &ahead).await;
     assert_eq!(code(ahead), ResponseError::UnknownLeaderEpoch.code());
@@ -169,6 +169,9 @@ async fn records_without_acknowledgement_are_stored_and_a_refusal_closes_the_con
     let silent =
         |name| -> ProduceRequest { produce_request(name, batch(&["a"], None), None).with_acks(0) };
     client.send(9, &silent("t")).await;
+    // Nothing on the connection tells when it is on the disk and can be fetched.
+    let mut ends = broker.local().watch("t", 0).unwrap();
+    ends.wait_for(|ends| ends.high_watermark == 1).await.unwrap();
     assert_eq!(client.values("t", false).await, ["a"]);
     client.send(9, &silent("nothing")).await;
     assert!(client.receive().await.is_err());

@@ -156,12 +156,12 @@ async fn an_open_transaction_is_aborted_after_its_timeout_and_its_producer_fence
     let broker = broker(&FaultyFiles::new(25)).await;
     broker.local().create_topic("t", 1, &[]).await.unwrap();
     let mut client = Client::connect(broker.address()).await;
-    let producer = client.try_init(ID, 200, None).await.unwrap();
+    let producer = client.try_init(ID, 3_000, None).await.unwrap();
     add(&mut client, producer).await;
     write(&mut client, producer, 0, "hanging").await;
     let mut ends = broker.local().watch("t", 0).unwrap();
     let aborted = ends.wait_for(|ends| ends.last_stable_offset == 2);
-    tokio::time::timeout(Duration::from_secs(30), aborted).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(60), aborted).await.unwrap().unwrap();
     assert_eq!(client.values("t", true).await, Vec::<String>::new());
     let refused = end(&mut client, producer, true).await;
     assert_eq!(refused, ResponseError::ProducerFenced.code());

@@ -6,6 +6,7 @@
 
 mod consume;
 mod embedding;
+mod errors;
 mod read;
 mod registry;
 mod support;

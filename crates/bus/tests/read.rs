@@ -116,7 +116,8 @@ fn an_open_transaction_before_the_end_is_waited_for_and_then_told() {
     write(&bus, &topic, ids, 2..3);
 
     let at = partition(&topic, 0);
-    let patience = Duration::from_secs(1);
+    // Long enough that a busy broker has told its last stable offset.
+    let patience = Duration::from_secs(5);
     let committed = Isolation::ReadCommitted;
     let read = bus.read_to_end_within(patience, &at, Offset(0), committed, |_| panic!("too early"));
     let error = read.unwrap_err();

@@ -246,7 +246,7 @@ fn records_wait_for_a_registry_that_is_away_and_then_come() {
     let relay = Relay::start(&bus.options().registry);
     let mut options = bus.options().clone();
     options.registry = relay.url.clone();
-    options.timeout = Duration::from_secs(2);
+    options.timeout = Duration::from_secs(10);
     let far = Bus::connect(options).unwrap();
     relay.cut();
     let mut consumer = consumer(&far, &topic);

@@ -134,9 +134,9 @@ fn a_producer_that_is_dropped_in_a_transaction_aborts_it() {
     send(&mut producer, &topic, None, ids, "k", Some(1));
     wait_for_end(&bus, &topic, 1);
     drop(producer);
-    // Left open, the transaction would make this wait for its end.
+    // Left open, the transaction would make this wait for its end, a minute.
     let read = bus.read_to_end_within(
-        Duration::from_secs(10),
+        Duration::from_secs(40),
         &partition(&topic, 0),
         Offset(0),
         Isolation::ReadCommitted,
