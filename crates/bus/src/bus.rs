@@ -55,6 +55,15 @@ impl Bus {
         self.0.topics.ensure(spec)
     }
 
+    /// What a topic is, changing nothing: found and as it must be, or missing and free to be created
+    /// (nothing then).
+    ///
+    /// # Errors
+    /// As [`Bus::ensure_topic`], a creation that the cluster would refuse included.
+    pub fn inspect_topic(&self, spec: &TopicSpec) -> Result<Option<TopicInfo>, BusError> {
+        self.0.topics.inspect(spec)
+    }
+
     /// All topics by name, the brokers' own (`__consumer_offsets`) included.
     pub fn topics(&self) -> Result<Vec<TopicInfo>, BusError> {
         self.0.topics.all()

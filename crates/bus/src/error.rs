@@ -246,6 +246,21 @@ pub enum BusError {
         /// The end.
         end: Offset,
     },
+    /// The brokers do not serve what the client needs for its promises.
+    #[error(
+        "TL0525: the brokers at {brokers} serve {api} up to version {found}, and {needed} is \
+         needed; use Apache Kafka 2.5 or newer, or what is compatible with it"
+    )]
+    BrokersTooOld {
+        /// Their addresses.
+        brokers: String,
+        /// The API.
+        api: &'static str,
+        /// The version that is needed.
+        needed: i16,
+        /// The newest that is served, -1 for none.
+        found: i16,
+    },
     /// The client library refused its configuration.
     #[error("TL0520: could not create the Kafka client {name}")]
     Client {
@@ -298,6 +313,7 @@ impl BusError {
             Self::Stalled { .. } => "TL0518",
             Self::BeyondEnd { .. } => "TL0519",
             Self::Client { .. } => "TL0520",
+            Self::BrokersTooOld { .. } => "TL0525",
         }
     }
 }

@@ -21,6 +21,7 @@ mod decode;
 pub mod embedded;
 mod error;
 mod options;
+mod probe;
 mod producer;
 mod reader;
 mod schemas;
@@ -36,6 +37,7 @@ pub use error::{BusError, Cause, Recovery};
 pub use options::{
     BusOptions, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MEMORY, DEFAULT_TRANSACTION_TIMEOUT,
 };
+pub use probe::{Probed, probe};
 pub use producer::{Outgoing, TransactionalProducer};
 pub use reader::{READ_PATIENCE, Tail, TailFrom, TailOptions, Tailed};
 pub use schemas::SubjectVersion;

@@ -192,6 +192,14 @@ impl Topics {
         }
     }
 
+    /// Checks the topic when it is there, and whether it could be created when it is missing.
+    pub(crate) fn inspect(&self, spec: &TopicSpec) -> Result<Option<TopicInfo>, BusError> {
+        match self.find(&spec.topic)? {
+            Some(info) => self.check(spec, info).map(Some),
+            None => self.request(spec, true).map(|_| None),
+        }
+    }
+
     fn find(&self, topic: &TopicName) -> Result<Option<TopicInfo>, BusError> {
         let metadata = self.client.inner().fetch_metadata(Some(topic.as_str()), self.timeout);
         let metadata = metadata.map_err(|error| self.unreachable(&error))?;
@@ -208,6 +216,11 @@ impl Topics {
     }
 
     fn create(&self, spec: &TopicSpec) -> Result<bool, BusError> {
+        self.request(spec, false)
+    }
+
+    /// Asks for a topic, or only whether it could be had; false when it is there by now.
+    fn request(&self, spec: &TopicSpec, validate_only: bool) -> Result<bool, BusError> {
         let (Partitions::Exactly(partitions) | Partitions::Initially(partitions)) = spec.partitions;
         let replication = TopicReplication::Fixed(spec.replication.unwrap_or(-1));
         let retention = spec.retention.map(|retention| retention.as_millis().to_string());
@@ -220,6 +233,7 @@ impl Topics {
             topic = topic.set(key, value);
         }
         let options = AdminOptions::new()
+            .validate_only(validate_only)
             .request_timeout(Some(self.timeout))
             .operation_timeout(Some(self.timeout));
         let created = wait(self.client.create_topics([&topic], &options));

@@ -47,6 +47,40 @@ fn a_topic_that_is_not_what_it_must_be_is_refused() {
 }
 
 #[test]
+fn a_topic_is_inspected_without_being_created() {
+    let bus = start();
+    let missing = TopicName::new(unique("bus-test")).unwrap();
+    let mut spec = TopicSpec::new(missing.clone(), Partitions::Exactly(1), Cleanup::Compact);
+    assert_eq!(bus.inspect_topic(&spec).unwrap(), None);
+    assert!(bus.topics().unwrap().iter().all(|topic| topic.topic != missing));
+    spec.configs.push(("retention.ms".to_owned(), "soon".to_owned()));
+    let error = bus.inspect_topic(&spec).unwrap_err();
+    assert!(matches!(error, BusError::TopicRefused { action: "create", .. }), "{error}");
+
+    let topic = topic(&bus, 2, Cleanup::Delete);
+    let found = TopicSpec::new(topic.clone(), Partitions::Initially(1), Cleanup::Delete);
+    assert_eq!(bus.inspect_topic(&found).unwrap().unwrap().partitions, 2);
+    let other = TopicSpec::new(topic, Partitions::Initially(1), Cleanup::Compact);
+    let error = bus.inspect_topic(&other).unwrap_err();
+    assert!(matches!(error, BusError::TopicMismatch { .. }), "{error}");
+}
+
+#[test]
+fn brokers_and_registry_are_probed_each_on_its_own() {
+    let bus = start();
+    let probed = probe(bus.options()).unwrap();
+    assert!(probed.brokers.is_ok(), "{probed:?}");
+    assert_eq!(probed.registry.unwrap().as_deref(), Some("BACKWARD"));
+
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut options = BusOptions::new(nobody.to_string(), format!("http://{nobody}"));
+    options.timeout = Duration::from_secs(1);
+    let probed = probe(&options).unwrap();
+    assert_eq!(probed.brokers.unwrap_err().code(), "TL0502");
+    assert_eq!(probed.registry.unwrap_err().code(), "TL0503");
+}
+
+#[test]
 fn a_setting_that_the_broker_does_not_know_is_refused_with_the_topic() {
     let bus = start();
     let topic = TopicName::new(unique("bus-test")).unwrap();
