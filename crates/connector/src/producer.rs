@@ -213,6 +213,18 @@ pub trait Producer: Send + Sized + 'static {
         cx: ProducerContext,
     ) -> impl Future<Output = Result<Self, ConnectError>> + Send;
 
+    /// What it will publish, as far as the options alone say it: no I/O. Nothing where only the
+    /// source knows.
+    ///
+    /// # Errors
+    /// When the options describe documents that have no schema.
+    fn declared(
+        _settings: &<Self::Options as ConnectorOptions>::Settings,
+        _system: &SystemName,
+    ) -> Result<Vec<CapturedEntity>, ConnectError> {
+        Ok(Vec::new())
+    }
+
     /// What it publishes; does not change while it runs.
     fn entities(&self) -> &[CapturedEntity];
 

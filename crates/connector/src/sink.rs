@@ -158,6 +158,15 @@ pub trait Sink: Send + Sized + 'static {
         cx: SinkContext,
     ) -> impl Future<Output = Result<Self, ConnectError>> + Send;
 
+    /// Tells whether [`Sink::connect`] would work, also while the worker itself runs. What is at
+    /// the target stays as it is.
+    fn check(
+        settings: <Self::Options as ConnectorOptions>::Settings,
+        cx: SinkContext,
+    ) -> impl Future<Output = Result<(), ConnectError>> + Send {
+        async move { Self::connect(settings, cx).await.map(drop) }
+    }
+
     /// These partitions are now delivered by this worker. Returns where the target itself says to
     /// go on, for those it knows; the others go on at the committed offset. A target that keeps
     /// offsets beside the data is exactly once by this.

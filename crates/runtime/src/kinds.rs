@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 use throughline_connector::{
-    ConnectorOptions, Producer, ProducerContext, Sink, SinkContext, options_from_json,
+    CapturedEntity, ConnectError, ConnectorOptions, Producer, ProducerContext, Sink, SinkContext,
+    options_from_json,
 };
-use throughline_event::{Path, Violations, WorkerName};
+use throughline_event::{Path, SystemName, Violations, WorkerName};
 
 use crate::{Host, Worker, WorkerError, producer, sink};
 
@@ -20,6 +21,10 @@ pub struct ProducerKind {
     pub schema: fn() -> schemars::Schema,
     /// Checks options without I/O.
     pub validate: Validate,
+    /// What it will publish, as far as valid options alone say it; no I/O.
+    pub declared: fn(Value, &SystemName) -> Result<Vec<CapturedEntity>, ConnectError>,
+    /// Reaches the source and tells what it publishes.
+    pub check: fn(Value, ProducerContext) -> Result<Vec<CapturedEntity>, WorkerError>,
     /// Runs one until it is drained or fails.
     pub(crate) run: fn(Value, ProducerContext, &Host) -> Result<(), WorkerError>,
 }
@@ -33,6 +38,8 @@ pub struct SinkKind {
     pub schema: fn() -> schemars::Schema,
     /// Checks options without I/O.
     pub validate: Validate,
+    /// Reaches the target and leaves it as it is.
+    pub check: fn(Value, SinkContext) -> Result<(), WorkerError>,
     /// Runs one until it is drained or fails.
     pub(crate) run: fn(Value, SinkContext, &Host) -> Result<(), WorkerError>,
 }
@@ -50,8 +57,42 @@ pub(crate) fn settings<O: ConnectorOptions>(
         .ok_or_else(|| WorkerError::Options { worker: worker.clone() })
 }
 
+/// The thread's own reactor: each worker has one.
+pub(crate) fn reactor() -> Result<tokio::runtime::Runtime, WorkerError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| WorkerError::Io { what: "start the worker's reactor", source })
+}
+
+fn declared<P: Producer>(
+    options: Value,
+    system: &SystemName,
+) -> Result<Vec<CapturedEntity>, ConnectError> {
+    let settings =
+        options_from_json::<P::Options>(options, &Path::root(), &mut Violations::default());
+    settings.map_or_else(|| Ok(Vec::new()), |settings| P::declared(&settings, system))
+}
+
+fn check_producer<P: Producer>(
+    options: Value,
+    cx: ProducerContext,
+) -> Result<Vec<CapturedEntity>, WorkerError> {
+    let settings = settings::<P::Options>(options, &cx.name)?;
+    let connected = reactor()?.block_on(P::connect(settings, cx))?;
+    Ok(connected.entities().to_vec())
+}
+
+fn check_sink<S: Sink>(options: Value, cx: SinkContext) -> Result<(), WorkerError> {
+    let settings = settings::<S::Options>(options, &cx.name)?;
+    Ok(reactor()?.block_on(S::check(settings, cx))?)
+}
+
 macro_rules! registry {
-    ($(#[$doc:meta])* $registry:ident, $kind:ident, $trait:ident, $cx:ident, $module:ident) => {
+    (
+        $(#[$doc:meta])* $registry:ident, $kind:ident, $trait:ident, $cx:ident, $module:ident,
+        $($field:ident: $function:ident),*
+    ) => {
         impl $kind {
             /// A worker of this kind, for the supervisor.
             pub fn worker(self, options: Value, cx: $cx, host: Host) -> Worker {
@@ -78,6 +119,7 @@ macro_rules! registry {
                     kind: C::KIND,
                     schema: || schemars::schema_for!(C::Options),
                     validate: validate::<C::Options>,
+                    $($field: $function::<C>,)*
                     run: $module::run::<C>,
                 });
                 self
@@ -98,9 +140,11 @@ macro_rules! registry {
 
 registry!(
     /// Every kind of producer that this build knows.
-    ProducerRegistry, ProducerKind, Producer, ProducerContext, producer
+    ProducerRegistry, ProducerKind, Producer, ProducerContext, producer,
+    declared: declared, check: check_producer
 );
 registry!(
     /// Every kind of sink that this build knows.
-    SinkRegistry, SinkKind, Sink, SinkContext, sink
+    SinkRegistry, SinkKind, Sink, SinkContext, sink,
+    check: check_sink
 );

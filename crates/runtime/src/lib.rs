@@ -11,6 +11,7 @@ mod error;
 mod host;
 mod kinds;
 mod meter;
+pub mod needs;
 mod parking;
 mod positions;
 mod processor;

@@ -32,10 +32,7 @@ pub(crate) fn run<P: Producer>(
     host: &Host,
 ) -> Result<(), WorkerError> {
     let settings = kinds::settings::<P::Options>(options, &cx.name)?;
-    let block = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| WorkerError::Io { what: "start the worker's reactor", source })?;
+    let block = kinds::reactor()?;
     let mut connector = block.block_on(P::connect(settings, cx.clone()))?;
     let mut store = state::open(host, &cx.name)?;
     let publisher = Publisher::prepare(P::KIND, &cx, connector.entities(), &mut store, host)?;

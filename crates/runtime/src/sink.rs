@@ -35,10 +35,7 @@ pub(crate) fn run<S: Sink>(
     host: &Host,
 ) -> Result<(), WorkerError> {
     let settings = kinds::settings::<S::Options>(options, &cx.name)?;
-    let block = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| WorkerError::Io { what: "start the worker's reactor", source })?;
+    let block = kinds::reactor()?;
     let dead = dead::Dead::prepare(&cx.name, &cx.topics, host)?;
     let group = format!("throughline-sink-{}", cx.name);
     let meter = Meter::new(host, &cx.name);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use throughline_connector::{
     CaptureBatch, CaptureError, Captured, CapturedEntity, ConnectError, Producer, ProducerContext,
 };
-use throughline_event::Position;
+use throughline_event::{Position, SystemName};
 
 use crate::error::{self, FOLDER, NOT_A_FILE, OPTION};
 use crate::folder::{Entry, Folder, MARK, mark, marks};
@@ -84,6 +84,27 @@ enum Found {
     Nothing(Duration),
 }
 
+/// What an entity's columns or schema make of it.
+fn publishes(
+    system: &SystemName,
+    settings: &EntitySettings,
+) -> Result<(Layout, CapturedEntity), ConnectError> {
+    let layout = Layout::new(system, settings).map_err(|error| ConnectError::Refused {
+        code: OPTION,
+        problem: format!("entity {}: {error}", settings.name),
+        fix: "correct the columns or the document_schema".to_owned(),
+    })?;
+    let publishes = CapturedEntity {
+        name: settings.name.clone(),
+        key: layout.key.clone(),
+        document: layout.document.clone(),
+        ignore: settings.ignore.clone(),
+        grouped: settings.grouped,
+        partitions: settings.partitions,
+    };
+    Ok((layout, publishes))
+}
+
 impl Producer for FilesProducer {
     const KIND: &'static str = "files";
     type Options = FilesOptions;
@@ -105,20 +126,8 @@ impl Producer for FilesProducer {
         let mut captured = Vec::new();
         let mut watches = Vec::new();
         for (entity, settings) in settings.entities.into_iter().enumerate() {
-            let layout =
-                Layout::new(&cx.system, &settings).map_err(|error| ConnectError::Refused {
-                    code: OPTION,
-                    problem: format!("entity {}: {error}", settings.name),
-                    fix: "correct the columns or the document_schema".to_owned(),
-                })?;
-            captured.push(CapturedEntity {
-                name: settings.name.clone(),
-                key: layout.key.clone(),
-                document: layout.document.clone(),
-                ignore: settings.ignore.clone(),
-                grouped: settings.grouped,
-                partitions: settings.partitions,
-            });
+            let (layout, publishes) = publishes(&cx.system, &settings)?;
+            captured.push(publishes);
             watches.push(Watch {
                 entity,
                 settings: Arc::new(settings),
@@ -134,6 +143,14 @@ impl Producer for FilesProducer {
             });
         }
         Ok(Self { captured, watches, state: State::default(), poll, turn: 0, failed: None })
+    }
+
+    fn declared(
+        settings: &Settings,
+        system: &SystemName,
+    ) -> Result<Vec<CapturedEntity>, ConnectError> {
+        let of = |entity| publishes(system, entity).map(|(_, publishes)| publishes);
+        settings.entities.iter().map(of).collect()
     }
 
     fn entities(&self) -> &[CapturedEntity] {

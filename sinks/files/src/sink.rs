@@ -36,6 +36,18 @@ impl Sink for FilesSink {
         Ok(Self { settings, lanes: Vec::new(), last: 0, _lock: lock })
     }
 
+    /// The lock is not tried: the worker that holds it may be this one, running.
+    async fn check(settings: Settings, cx: SinkContext) -> Result<(), ConnectError> {
+        let folder = cx.base.join(&settings.folder);
+        // A folder that is missing is made by `connect`, inside of the first one that is there.
+        let existing = folder.ancestors().find(|at| at.exists()).unwrap_or(Path::new("."));
+        let probe = existing.join(format!(".throughline-check-{}", std::process::id()));
+        let written = OpenOptions::new().create_new(true).write(true).open(&probe);
+        written.and_then(|_| fs::remove_file(&probe)).map_err(|error| {
+            unreachable(&folder, error.into(), "create the folder and let this user write to it")
+        })
+    }
+
     async fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<Receipt, DeliverError> {
         let mut receipt = Receipt::default();
         for partition in partitions {
@@ -108,29 +120,32 @@ impl FilesSink {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, ConnectError> {
-    let unreachable = |cause: BoxError, fix: &str| ConnectError::Unreachable {
+fn unreachable(folder: &Path, cause: BoxError, fix: &str) -> ConnectError {
+    ConnectError::Unreachable {
         code: FOLDER,
         target: folder.display().to_string(),
         fix: fix.to_owned(),
         cause,
-    };
+    }
+}
+
+fn lock(folder: &Path) -> Result<File, ConnectError> {
     let opened = fs::create_dir_all(folder).and_then(|()| {
         let path = folder.join(LOCK);
         OpenOptions::new().create(true).truncate(false).write(true).open(path)
     });
     let file = opened.map_err(|error| {
-        unreachable(error.into(), "create the folder and let this user write to it")
+        unreachable(folder, error.into(), "create the folder and let this user write to it")
     })?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let cause = io::Error::from(io::ErrorKind::WouldBlock);
             let fix = "another worker writes to it: give each worker a folder of its own";
-            Err(unreachable(cause.into(), fix))
+            Err(unreachable(folder, cause.into(), fix))
         }
         Err(TryLockError::Error(error)) => {
-            Err(unreachable(error.into(), "use a file system that has locks"))
+            Err(unreachable(folder, error.into(), "use a file system that has locks"))
         }
     }
 }

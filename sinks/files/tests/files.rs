@@ -32,6 +32,20 @@ fn a_file_is_named_by_its_offsets_and_holds_one_record_a_line() {
 }
 
 #[test]
+fn a_check_leaves_the_target_as_it_is_and_does_not_mind_a_running_worker() {
+    let folder = Folder::new("jsonl");
+    assert!(folder.check("out").is_ok());
+    assert!(!folder.path().exists());
+    let running = folder.connect().unwrap();
+    assert!(folder.check("out").is_ok());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "its lock alone");
+    drop(running);
+    fs::write(folder.path().join("file"), "").unwrap();
+    let error = folder.check("out/file/below").unwrap_err().to_string();
+    assert!(error.contains("TL3002") && error.contains("create the folder"), "{error}");
+}
+
+#[test]
 fn a_delete_is_a_record_and_its_tombstone_is_not() {
     let folder = Folder::new("jsonl");
     let at = partition(TOPIC, 0);

@@ -141,6 +141,17 @@ impl Folder {
         now(FilesSink::connect(settings(options).unwrap(), cx))
     }
 
+    /// Looks at a folder below the base, which is no worker's yet.
+    pub(crate) fn check(&self, folder: &str) -> Result<(), ConnectError> {
+        let options = json!({"folder": folder, "format": self.format, "roll": self.roll});
+        let cx = SinkContext {
+            name: WorkerName::new("lake").unwrap(),
+            topics: Vec::new(),
+            base: self.dir.path().to_owned(),
+        };
+        now(FilesSink::check(settings(options).unwrap(), cx))
+    }
+
     /// Names of a topic's files, hidden ones too.
     pub(crate) fn names(&self, topic: &str) -> Vec<String> {
         let Ok(listing) = fs::read_dir(self.topic(topic)) else { return Vec::new() };

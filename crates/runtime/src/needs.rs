@@ -1,0 +1,75 @@
+//! What a worker needs on the bus, for those who look before it runs.
+//!
+//! The workers create and register exactly this at their start.
+
+use throughline_avro::Schema;
+use throughline_bus::{Cleanup, Partitions, TopicSpec};
+use throughline_connector::{CapturedEntity, PartitionRule, Processor};
+use throughline_event::{EnvelopeSchema, SystemName, TopicName, WorkerName, key_schema};
+
+use crate::{WorkerError, dead_letter, positions};
+
+/// One topic of a worker.
+#[derive(Debug, Clone)]
+pub struct Need {
+    /// The topic as it must be.
+    pub topic: TopicSpec,
+    /// The schemas of its keys and values, where this worker writes it.
+    pub schemas: Option<(Schema, Schema)>,
+}
+
+/// What a producer writes.
+///
+/// # Errors
+/// When an entity has a key or a document that cannot be published.
+pub fn of_producer(
+    name: &WorkerName,
+    system: &SystemName,
+    entities: &[CapturedEntity],
+    partitions: i32,
+) -> Result<Vec<Need>, WorkerError> {
+    let mut needs = Vec::new();
+    for entity in entities {
+        let topic = TopicName::cdc(system, &entity.name);
+        let schemas = EnvelopeSchema::for_topic(&topic, &entity.document)
+            .and_then(|envelope| Ok((key_schema(&topic, &entity.key)?, envelope.schema().clone())));
+        let schemas = schemas
+            .map_err(|source| WorkerError::Entity { entity: entity.name.to_string(), source })?;
+        let partitions = match entity.partitions {
+            PartitionRule::One => Partitions::Exactly(1),
+            PartitionRule::Any => Partitions::Initially(partitions),
+        };
+        needs.push(need(topic, partitions, Some(schemas)));
+    }
+    needs.push(need(TopicName::dead(name), Partitions::Exactly(1), Some(dead_letters())));
+    let positions = Some(positions::schemas());
+    needs.push(need(TopicName::positions(name), Partitions::Exactly(1), positions));
+    Ok(needs)
+}
+
+/// What a processor reads and writes.
+pub fn of_processor(name: &WorkerName, processor: &dyn Processor, partitions: i32) -> Vec<Need> {
+    let initially = Partitions::Initially(partitions);
+    let inputs = processor.inputs().iter().map(|input| need(input.topic.clone(), initially, None));
+    let outputs = processor.outputs().iter().map(|output| {
+        need(output.topic.clone(), initially, Some((output.key.clone(), output.value.clone())))
+    });
+    let dead = need(TopicName::dead(name), initially, Some(dead_letters()));
+    inputs.chain(outputs).chain([dead]).collect()
+}
+
+/// What a sink reads and writes.
+pub fn of_sink(name: &WorkerName, topics: &[TopicName], partitions: i32) -> Vec<Need> {
+    let initially = Partitions::Initially(partitions);
+    let inputs = topics.iter().map(|topic| need(topic.clone(), initially, None));
+    inputs.chain([need(TopicName::dead(name), initially, Some(dead_letters()))]).collect()
+}
+
+fn need(topic: TopicName, partitions: Partitions, schemas: Option<(Schema, Schema)>) -> Need {
+    Need { topic: TopicSpec::new(topic, partitions, Cleanup::Compact), schemas }
+}
+
+fn dead_letters() -> (Schema, Schema) {
+    let parse = |text| Schema::parse(text).expect("the dead letter's schemas are valid");
+    (parse(dead_letter::KEY_SCHEMA), parse(dead_letter::VALUE_SCHEMA))
+}
