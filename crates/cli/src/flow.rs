@@ -9,12 +9,14 @@ use serde_json::{Map, Value};
 use throughline_avro::Schema;
 use throughline_config::pack::Pack;
 use throughline_config::yaml::Mark;
-use throughline_config::{Config, Finding, Report, System};
+use throughline_config::{Config, Finding, Producer, Report, System};
 use throughline_event::{Path, Segment, SystemName, TopicName, Violation, Violations, WorkerName};
 use throughline_processor_normalizer::{self as normalizer, Normalizer, Spec};
 
 use crate::catalog::BuiltIn;
 use crate::connectors;
+
+mod columns;
 
 /// A configuration whose every part was compiled.
 #[derive(Debug)]
@@ -74,7 +76,7 @@ pub(crate) fn compile(config: Config) -> Result<Flow, Report> {
         .map(|producer| {
             let system = &config.systems[&producer.system];
             let options = complete(&producer.kind, &producer.options, &system.pack);
-            findings.extend(check_producer(&producer.kind, &options, &system.pack));
+            findings.extend(check_producer(producer, &options, &system.pack));
             PlannedProducer {
                 name: producer.name.clone(),
                 kind: producer.kind.clone(),
@@ -145,12 +147,16 @@ fn complete(kind: &str, options: &Map<String, Value>, pack: &Pack) -> Value {
 }
 
 /// Checks completed options; what is wrong below `entities` stands in the pack's `capture.yaml`.
-fn check_producer(kind: &str, options: &Value, pack: &Pack) -> Vec<Finding> {
+fn check_producer(producer: &Producer, options: &Value, pack: &Pack) -> Vec<Finding> {
+    let kind = producer.kind.as_str();
     let mut found = Violations::default();
+    let mut in_pack = Violations::default();
     if let Some(known) = connectors::producers().get(kind) {
         (known.validate)(options.clone(), &Path::root(), &mut found);
+        if found.is_empty() {
+            columns::check(known, &producer.system, options, pack, &mut in_pack);
+        }
     }
-    let mut in_pack = Violations::default();
     for Violation { code, path, message, fix } in found {
         let path = match path.segments().split_first() {
             Some((Segment::Key(first), rest)) if first == "entities" => {

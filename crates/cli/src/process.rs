@@ -23,6 +23,9 @@ use crate::running::{self, Running};
 use crate::{connectors, output};
 use signals::Signals;
 
+/// Partitions of topics that a process creates, where the entity allows more than one.
+pub(crate) const PARTITIONS: i32 = 1;
+
 /// The first wait for a bus that does not answer.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
@@ -108,7 +111,7 @@ impl Process {
             state: config.data.join("state"),
             instance: "0".to_owned(),
             batch_bytes: (memory / 4).clamp(64 << 10, 4 << 20),
-            partitions: 1,
+            partitions: PARTITIONS,
         };
         let supervisor = Supervisor::start(workers(flow, scope, &host)?, shutdown.clone())
             .exit(Exit::Internal)?;

@@ -1,14 +1,18 @@
 //! The addresses of a running process, for commands in other terminals: `running.json` in the data
 //! folder, written when everything listens.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use throughline_bus::{Bus, BusOptions};
 use throughline_config::{Bus as BusConfig, Config};
 
 use crate::exit::{Exit, Fail, Failure};
+
+/// A listener on this machine answers at once.
+const ANSWER: Duration = Duration::from_secs(1);
 
 /// What runs on a data folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,7 +48,12 @@ impl Running {
         }
     }
 
-    fn read(data: &Path) -> Option<Self> {
+    /// Whether the bus answers; the file may be that of a process that crashed.
+    pub(crate) fn answers(&self) -> bool {
+        TcpStream::connect_timeout(&self.kafka, ANSWER).is_ok()
+    }
+
+    pub(crate) fn read(data: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(file(data)).ok()?).ok()
     }
 }

@@ -49,5 +49,6 @@ codes! {
     SECRET_LITERAL = "TL0130", "A secret is written into the file";
     PACK_FILE = "TL0140", "A file that the pack names is missing or cannot be read";
     PACK_SCHEMA = "TL0141", "An Avro schema of the pack is not valid JSON";
+    CAPTURE_SCHEMA = "TL0142", "The columns of a capture do not give the documents of the pack's Avro schema";
     MISMATCH = "TL0199", "The file passed every check and still could not be read; this is a defect of the program";
 }

@@ -1,91 +1,138 @@
-//! `check`: validate, then reach the bus, the registry, the sources and the targets.
+//! `check`: validate, then reach everything that is configured and compare it with what will be
+//! needed. Nothing is created or changed; everything that is wrong is told at once.
+//!
+//! Not looked at: whether a cluster lets this user write to the topics that exist and use the
+//! transactional ids, which Kafka tells only to those who try.
 
-use std::path::Path;
+mod bus;
+mod folder;
 
 use serde_json::{Value, json};
-use throughline_bus::Bus;
+use throughline_connector::{ProducerContext, SinkContext};
+use throughline_runtime::{WorkerError, chain, needs};
 
 use crate::args::Global;
+use crate::connectors;
 use crate::exit::{Exit, Failure};
 use crate::flow::Flow;
 use crate::output::{self, Format};
-use crate::running;
+use crate::process::PARTITIONS;
 
-/// One thing that was tried.
-struct Tried {
+/// One thing that was looked at.
+struct Looked {
     what: String,
-    problem: Option<String>,
+    /// What was seen when all is well.
+    seen: String,
+    /// Everything that is wrong with it, each with its code and its fix.
+    problems: Vec<String>,
+    /// It only does not answer, which may mend itself.
+    absent: bool,
+}
+
+impl Looked {
+    fn new(what: impl Into<String>, seen: impl Into<String>, problems: Vec<String>) -> Self {
+        Self { what: what.into(), seen: seen.into(), problems, absent: false }
+    }
 }
 
 pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
     let flow = super::load(global)?;
-    let mut tried = vec![bus(&flow)];
-    tried.extend(
-        flow.producers
-            .iter()
-            .map(|p| folder(&flow, &format!("producer {}", p.name), &p.options, false)),
-    );
-    tried.extend(
-        flow.sinks.iter().map(|s| folder(&flow, &format!("sink {}", s.name), &s.options, true)),
-    );
-    match global.output {
-        Format::Json => {
-            let row = |t: &Tried| json!({"checked": t.what, "problem": t.problem});
-            output::line(&Value::from_iter(tried.iter().map(row)).to_string())?;
-        }
-        Format::Text => {
-            for Tried { what, problem } in &tried {
-                let verdict =
-                    problem.as_deref().map_or("ok".to_owned(), |p| format!("FAILED: {p}"));
-                output::line(&format!("{what}: {verdict}"))?;
+    let looked = look(&flow);
+    report(global, &looked)?;
+    Ok(verdict(&looked))
+}
+
+fn verdict(looked: &[Looked]) -> Exit {
+    let mut wrong = looked.iter().filter(|looked| !looked.problems.is_empty()).peekable();
+    if wrong.peek().is_none() {
+        return Exit::Ok;
+    }
+    // Somebody who waits for the bus to come up tells this from what waiting does not mend.
+    if wrong.all(|looked| looked.absent) { Exit::Unavailable } else { Exit::Findings }
+}
+
+fn look(flow: &Flow) -> Vec<Looked> {
+    let mut looked = vec![folder::data(&flow.config)];
+    let reached = bus::reach(&flow.config, &mut looked);
+    for producer in &flow.producers {
+        let cx = ProducerContext {
+            name: producer.name.clone(),
+            system: producer.system.clone(),
+            base: flow.config.folder.clone(),
+        };
+        let kinds = connectors::producers();
+        let kind = kinds.get(&producer.kind).expect("the configuration was checked");
+        let what = format!("producer {}", producer.name);
+        let needed = match (kind.check)(producer.options.clone(), cx) {
+            Ok(entities) => {
+                looked.push(Looked::new(format!("{what}, source"), "ok", vec![]));
+                needs::of_producer(&producer.name, &producer.system, &entities, PARTITIONS)
+            }
+            Err(error) => Err(error),
+        };
+        match (needed, &reached) {
+            (Ok(needed), Some(bus)) => looked.push(bus::needed(bus, &what, None, &needed)),
+            (Ok(_), None) => {}
+            (Err(error), _) => {
+                looked.push(Looked::new(format!("{what}, source"), "", vec![told(&error)]));
             }
         }
     }
-    let found = tried.iter().any(|tried| tried.problem.is_some());
-    Ok(if found { Exit::Findings } else { Exit::Ok })
+    workers(flow, reached.as_ref(), &mut looked);
+    looked
 }
 
-/// An embedded bus that does not run is no problem: `up` starts it. Its folder must be writable.
-fn bus(flow: &Flow) -> Tried {
-    let embedded = matches!(flow.config.bus, throughline_config::Bus::Embedded(_));
-    let reached = running::bus_options(&flow.config).and_then(|options| {
-        Bus::connect(options)
-            .map_err(|error| Failure { exit: Exit::Unavailable, error: error.into() })
-    });
-    match reached {
-        Ok(_) => Tried { what: "bus and registry".to_owned(), problem: None },
-        Err(_) if embedded => Tried {
-            what: format!("embedded bus (not running) in {}", flow.config.data.display()),
-            problem: writable(&flow.config.data),
-        },
-        Err(failure) => Tried {
-            what: "bus and registry".to_owned(),
-            problem: Some(throughline_runtime::chain(failure.error.as_ref())),
-        },
+/// Processors and sinks.
+fn workers(flow: &Flow, reached: Option<&throughline_bus::Bus>, looked: &mut Vec<Looked>) {
+    for processor in &flow.processors {
+        let needed = needs::of_processor(&processor.name, &*processor.normalizer, PARTITIONS);
+        let what = format!("processor {}", processor.name);
+        let group = format!("throughline-processor-{}", processor.name);
+        looked.extend(reached.map(|bus| bus::needed(bus, &what, Some(&group), &needed)));
+    }
+    for sink in &flow.sinks {
+        let cx = SinkContext {
+            name: sink.name.clone(),
+            topics: sink.topics.clone(),
+            base: flow.config.folder.clone(),
+        };
+        let kinds = connectors::sinks();
+        let kind = kinds.get(&sink.kind).expect("the configuration was checked");
+        let what = format!("sink {}", sink.name);
+        let target = (kind.check)(sink.options.clone(), cx);
+        let problems = target.err().map(|error| told(&error)).into_iter().collect();
+        looked.push(Looked::new(format!("{what}, target"), "ok", problems));
+        let needed = needs::of_sink(&sink.name, &sink.topics, PARTITIONS);
+        let group = format!("throughline-sink-{}", sink.name);
+        looked.extend(reached.map(|bus| bus::needed(bus, &what, Some(&group), &needed)));
     }
 }
 
-/// The folder that a connector of files reads or writes.
-fn folder(flow: &Flow, who: &str, options: &Value, write: bool) -> Tried {
-    let folder = options.get("folder").and_then(Value::as_str).unwrap_or(".");
-    let folder = flow.config.folder.join(folder);
-    let problem = if write {
-        writable(&folder)
-    } else {
-        std::fs::read_dir(&folder).err().map(|error| format!("{}: {error}", folder.display()))
-    };
-    Tried { what: format!("{who}: {}", folder.display()), problem }
+/// A problem begins with its code.
+fn told(error: &WorkerError) -> String {
+    match error {
+        WorkerError::Connect(error) => chain(error),
+        error => chain(error),
+    }
 }
 
-/// A folder that is missing is created when it is first written.
-fn writable(folder: &Path) -> Option<String> {
-    let existing = folder.ancestors().find(|at| at.is_dir()).unwrap_or(Path::new("."));
-    let probe = existing.join(format!(".throughline-check-{}", std::process::id()));
-    match std::fs::write(&probe, b"") {
-        Ok(()) => {
-            let _removed: std::io::Result<()> = std::fs::remove_file(&probe);
-            None
+fn report(global: &Global, looked: &[Looked]) -> Result<(), Failure> {
+    if global.output == Format::Json {
+        let row = |l: &Looked| json!({"checked": l.what, "seen": l.seen, "problems": l.problems});
+        return output::line(&Value::from_iter(looked.iter().map(row)).to_string());
+    }
+    for Looked { what, seen, problems, .. } in looked {
+        if problems.is_empty() {
+            output::line(&format!("{what}: {seen}"))?;
         }
-        Err(error) => Some(format!("{} is not writable: {error}", existing.display())),
+        for problem in problems {
+            output::line(&format!("{what}: FAILED: {problem}"))?;
+        }
     }
+    let found: usize = looked.iter().map(|looked| looked.problems.len()).sum();
+    let noun = if found == 1 { "problem" } else { "problems" };
+    output::line(&format!("{found} {noun}"))
 }
+
+#[cfg(test)]
+mod tests;
