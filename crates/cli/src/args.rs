@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::output::Format;
@@ -86,6 +86,16 @@ pub(crate) enum Command {
     /// Dead letters.
     #[command(subcommand)]
     Dlq(Dlq),
+    /// Explain an error code: why it happens, what to do, an example.
+    Explain {
+        /// The code, `TL0502`.
+        code: String,
+    },
+    /// Print what this build accepts and exposes: for editors, people and dashboards.
+    Reference {
+        /// What to print.
+        what: Reference,
+    },
     /// The version of this build.
     Version,
     /// Print a completion script.
@@ -170,4 +180,15 @@ pub(crate) enum Dlq {
         /// The id as `dlq list --output json` prints it.
         id: Option<String>,
     },
+}
+
+/// A part of the reference.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Reference {
+    /// The JSON Schema of throughline.yaml, for editors.
+    Schema,
+    /// Every key of throughline.yaml, as a page.
+    Config,
+    /// Every metric, as a page.
+    Metrics,
 }

@@ -3,8 +3,10 @@
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod dlq;
+pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod lag;
+pub(crate) mod reference;
 pub(crate) mod schemas;
 pub(crate) mod tail;
 pub(crate) mod test;

@@ -62,6 +62,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Schemas(what) => commands::schemas::run(&global, &what),
         Command::Lag => commands::lag::run(&global),
         Command::Dlq(what) => commands::dlq::run(&global, &what),
+        Command::Explain { code } => commands::explain::run(&code),
+        Command::Reference { what } => commands::reference::run(what),
         Command::Version => commands::version::run(&global),
         Command::Completions { shell } => commands::version::completions(shell),
     }

@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{Catalog, Role, file};
 
-/// Where the published schema of the file is found, relative to the repository.
-pub const SCHEMA_FILE: &str = "docs/reference/throughline.schema.json";
+/// The name under which the schema stands beside a configuration, so that editors find it.
+pub const SCHEMA_FILE: &str = "throughline.schema.json";
 
 /// The JSON Schema of `throughline.yaml`, with the options of every kind of connector.
 pub fn schema(catalog: &dyn Catalog) -> Value {
@@ -82,22 +82,21 @@ pub fn page(catalog: &dyn Catalog) -> String {
     let schema = file::schema();
     let mut page = String::from(
         "# throughline.yaml\n\n\
-         <!-- Written by `cargo xtask gen`; edit the comments in crates/config/src/file.rs. -->\n\n",
+         <!-- Written by `cargo xtask gen` from the comments in crates/config/src/file.rs and those on \
+         the options of each connector. -->\n\n",
     );
     page += text(&schema, "description");
     page += "\n\nUnknown keys are errors. Sizes and durations carry their unit (`8MiB`, `250ms`); a \
              number without a unit is a count. Relative paths start at the folder of the file. A \
-             secret is written as `${env:NAME}` or `${file:path}`, never as its value. Editors read \
-             the schema from a first line such as\n\
-             `# yaml-language-server: $schema=throughline.schema.json`.\n";
+             secret is written as `${env:NAME}` or `${file:path}`, never as its value. Editors \
+             complete and check the file by its schema: `throughline init` writes it beside the file \
+             and names it in the first line, `# yaml-language-server: \
+             $schema=throughline.schema.json`; `throughline reference schema` prints it.\n";
     table(&mut page, &schema, "");
     for (key, property) in properties(&schema) {
         if key == "bus" {
             page += "\n## bus\n";
-            let map = map_of(property);
-            table(&mut page, map, "bus.");
-            let embedded = map.pointer("/properties/embedded").unwrap_or(&Value::Null);
-            table(&mut page, map_of(embedded), "bus.embedded.");
+            tables(&mut page, map_of(property), "bus.");
         } else if key == "systems" {
             page += "\n## systems\n";
             let entry = property.get("additionalProperties").unwrap_or(&Value::Null);
@@ -120,7 +119,19 @@ fn workers(page: &mut String, role: Role, property: &Value, catalog: &dyn Catalo
         if let Some(description) = options.get("description").and_then(Value::as_str) {
             let _ = writeln!(page, "\n{description}");
         }
-        table(page, &options, "");
+        tables(page, &options, "");
+    }
+}
+
+/// A map, and the maps inside it.
+fn tables(page: &mut String, schema: &Value, prefix: &str) {
+    table(page, schema, prefix);
+    for (key, property) in properties(schema) {
+        let map = map_of(property);
+        tables(page, map, &format!("{prefix}{key}."));
+        if let Some(entry) = map.get("additionalProperties") {
+            tables(page, entry, &format!("{prefix}{key}.NAME."));
+        }
     }
 }
 

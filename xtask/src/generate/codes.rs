@@ -1,14 +1,20 @@
-//! The index of error codes, read from the sources.
+//! The pages of error codes: the message from the sources, and the text beside them.
 //!
 //! A code is defined by the text literal that starts with it (`"TL0201: topic ..."`), by a constant
 //! with a comment (`/// A value is missing.`), or by the literal that is nothing but the code,
 //! followed by the literal that says what is wrong. A code belongs to one crate and has one text.
+//! What it means, how to fix it and an example stand in the `errors.md` of that crate: a code
+//! without its section, and a section without its code, are errors.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
+use super::{Page, texts};
 use crate::repo::{Repo, is_test_file, without_tests};
+
+/// Where the pages stand.
+pub(super) const FOLDER: &str = "docs/reference/errors";
 
 /// Where a code stands, and what it says there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +37,8 @@ struct Entry {
     following: Vec<String>,
 }
 
-/// `docs/reference/errors.md`.
-pub(crate) fn page(repo: &Repo) -> Result<String> {
+/// One page per code, and their index.
+pub(super) fn pages(repo: &Repo) -> Result<Vec<Page>> {
     let mut sources = Vec::new();
     for path in repo.rust_files()? {
         let ships = !path.starts_with("xtask/") && !path.starts_with("benches/");
@@ -40,7 +46,15 @@ pub(crate) fn page(repo: &Repo) -> Result<String> {
             sources.push((path.clone(), repo.read(&path)?));
         }
     }
-    render(&index(&sources))
+    let index = index(&sources);
+    let mut texts = Vec::new();
+    for member in repo.members()? {
+        let path = format!("{}/errors.md", member.folder);
+        if repo.root.join(&path).is_file() {
+            texts.push((member.folder, repo.read(&path)?));
+        }
+    }
+    render(&index, &texts)
 }
 
 fn index(sources: &[(String, String)]) -> BTreeMap<String, Entry> {
@@ -61,33 +75,53 @@ fn index(sources: &[(String, String)]) -> BTreeMap<String, Entry> {
     index
 }
 
-fn render(index: &BTreeMap<String, Entry>) -> Result<String> {
+const INDEX: &str = "# Error codes\n\n\
+    <!-- Written by `cargo xtask gen` from the sources and the errors.md of each crate. -->\n\n\
+    Every error that an operator can meet carries a stable code; `throughline explain CODE` prints \
+    its page. `{...}` stands for the value of the case at hand; the message itself says where it \
+    happened.\n\n\
+    | code | what | where |\n| --- | --- | --- |\n";
+
+fn render(index: &BTreeMap<String, Entry>, files: &[(String, String)]) -> Result<Vec<Page>> {
     let mut problems = Vec::new();
-    let mut page = String::from(
-        "# Error codes\n\n\
-         <!-- Written by `cargo xtask gen` from the sources. -->\n\n\
-         Every error that an operator can meet carries a stable code. `{...}` stands for the value \
-         of the case at hand; the message itself says where it happened and what to do.\n\n\
-         | code | message | crate |\n| --- | --- | --- |\n",
-    );
+    let mut texts = BTreeMap::new();
+    for (folder, file) in files {
+        for (code, text) in texts::parse(&format!("{folder}/errors.md"), file, &mut problems) {
+            let known = index.get(&code).is_some_and(|entry| entry.crates.contains(folder));
+            if !known {
+                problems.push(format!("{folder}/errors.md: {code} is not used in {folder}"));
+            }
+            texts.insert(code, text);
+        }
+    }
+    let mut list = INDEX.to_owned();
+    let mut pages = Vec::new();
     for (code, entry) in index {
+        let place = entry.crates.join(" and ");
         if entry.crates.len() > 1 {
-            problems.push(format!("{code} is used by {}", entry.crates.join(" and ")));
+            problems.push(format!("{code} is used by {place}"));
         }
         if entry.own.len() > 1 {
             problems.push(format!("{code} has two messages: {:?}", entry.own));
         }
-        let Some(text) = entry.own.first().or(entry.following.first()) else {
-            problems.push(format!("{code} has no message beside it"));
+        let Some(text) = texts.get(code) else {
+            problems.push(format!("{code} has no section in {place}/errors.md"));
             continue;
         };
-        let text = text.replace('|', "\\|").replace('<', "&lt;");
-        page += &format!("| {code} | {text} | `{}` |\n", entry.crates.join(", "));
+        let message = entry.own.first().or(entry.following.first());
+        let Some(title) = text.title.as_ref().or(message) else {
+            problems.push(format!("{code} has no message beside it and no title"));
+            continue;
+        };
+        let cell = title.replace('|', "\\|").replace('<', "&lt;");
+        list += &format!("| [{code}]({code}.md) | {cell} | `{place}` |\n");
+        pages.push(Page { path: format!("{FOLDER}/{code}.md"), text: text.page(code, title) });
     }
     if !problems.is_empty() {
-        bail!("error codes: {}", problems.join("; "));
+        bail!("error codes:\n  {}", problems.join("\n  "));
     }
-    Ok(page)
+    pages.push(Page { path: format!("{FOLDER}/README.md"), text: list });
+    Ok(pages)
 }
 
 /// Every code in the text literals of a source, with what it says.
@@ -237,19 +271,48 @@ mod tests {
         );
     }
 
+    fn source(path: &str, text: &str) -> (String, String) {
+        (format!("crates/{path}/src/error.rs"), text.to_owned())
+    }
+
+    fn rendered(sources: &[(String, String)], texts: &[(&str, &str)]) -> Result<Vec<Page>, String> {
+        let texts: Vec<_> = texts
+            .iter()
+            .map(|(folder, text)| (format!("crates/{folder}"), (*text).into()))
+            .collect();
+        render(&index(sources), &texts).map_err(|error| error.to_string())
+    }
+
+    const LOG: &str = "# Log\n\n## TL0201\n\nWhy: w.\n\nFix: f.\n\nExample: e.\n";
+    const BUS: &str = "## TL0501: A title\nWhy: w.\nFix: f.\nExample: e.\n";
+
+    #[test]
+    fn every_code_has_a_page_and_a_row() {
+        let good = [source("log", "\"TL0201: a | b\""), source("bus", "\"TL0501: c\"")];
+        let pages = rendered(&good, &[("log", LOG), ("bus", BUS)]).unwrap();
+        let paths: Vec<&str> = pages.iter().map(|page| page.path.as_str()).collect();
+        assert_eq!(paths, ["TL0201.md", "TL0501.md", "README.md"].map(|p| format!("{FOLDER}/{p}")));
+        assert!(pages[0].text.starts_with("# TL0201\n\na | b\n"), "{}", pages[0].text);
+        assert!(pages[1].text.contains("A title"));
+        assert!(pages[2].text.contains("| [TL0201](TL0201.md) | a \\| b | `crates/log` |"));
+    }
+
+    #[test]
+    fn a_code_without_its_text_and_a_text_without_its_code_are_refused() {
+        let log = [source("log", "\"TL0201: a\"")];
+        assert!(rendered(&log, &[]).unwrap_err().contains("TL0201 has no section in crates/log"));
+        let stale = rendered(&log, &[("log", LOG), ("bus", BUS)]).unwrap_err();
+        assert!(stale.contains("TL0501 is not used in crates/bus"), "{stale}");
+    }
+
     #[test]
     fn a_code_of_two_crates_or_with_two_texts_is_refused() {
-        let source =
-            |path: &str, text: &str| (format!("crates/{path}/src/error.rs"), text.to_owned());
-        let page =
-            |sources: &[(String, String)]| render(&index(sources)).map_err(|e| e.to_string());
-        let good = [source("log", "\"TL0201: a\""), source("bus", "\"TL0501: b | c\"")];
-        assert!(page(&good).unwrap().contains("| TL0501 | b \\| c | `crates/bus` |"));
         let two_crates = [source("log", "\"TL0201: a\""), source("bus", "\"TL0201: a\"")];
-        assert!(page(&two_crates).unwrap_err().contains("TL0201 is used by"));
+        let error = rendered(&two_crates, &[("log", LOG)]).unwrap_err();
+        assert!(error.contains("TL0201 is used by"), "{error}");
         let two_texts = [source("log", "\"TL0201: a\" \"TL0201: b\"")];
-        assert!(page(&two_texts).unwrap_err().contains("two messages"));
+        assert!(rendered(&two_texts, &[("log", LOG)]).unwrap_err().contains("two messages"));
         let silent = [source("log", "\"TL0201\"")];
-        assert!(page(&silent).unwrap_err().contains("no message"));
+        assert!(rendered(&silent, &[("log", LOG)]).unwrap_err().contains("no message"));
     }
 }

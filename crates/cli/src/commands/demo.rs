@@ -1,7 +1,7 @@
 //! `demo`: a real sample shop's exports through the embedded bus into canonical streams and to a
 //! folder; stays live until Ctrl-C.
 
-mod folder;
+pub(crate) mod folder;
 mod report;
 
 use std::path::Path;

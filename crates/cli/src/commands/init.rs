@@ -2,8 +2,10 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
+use std::path::Path;
 
 use throughline_config::pack;
+use throughline_config::reference::SCHEMA_FILE;
 
 use crate::args::Global;
 use crate::catalog::BuiltIn;
@@ -31,11 +33,18 @@ pub(crate) fn run(global: &Global, pack: &str) -> Result<Exit, Failure> {
         Err(error) => return Err(error).exit(Exit::Unavailable),
     };
     file.write_all(text.as_bytes()).exit(Exit::Unavailable)?;
+    write_schema(&global.config)?;
     output::note(&format!(
         "wrote {}; put the exports into ./exports, then run `throughline check` and `throughline up`",
         global.config.display()
     ));
     Ok(Exit::Ok)
+}
+
+/// Writes the schema beside a configuration whose first line names it.
+pub(crate) fn write_schema(config: &Path) -> Result<(), Failure> {
+    let path = config.with_file_name(SCHEMA_FILE);
+    std::fs::write(path, super::reference::schema()?).exit(Exit::Unavailable)
 }
 
 /// The configuration of one system with this pack. Settings without a default are for the reader to
@@ -60,8 +69,9 @@ pub(crate) fn configuration(pack: &pack::Pack) -> String {
     let owners: String = entities.iter().map(|entity| format!("  {entity}: shop\n")).collect();
     let topics: Vec<String> = entities.iter().map(|entity| format!("canonical.{entity}")).collect();
     format!(
-        "# {title}, from its export files to canonical streams and to a folder.\n\
-         # Check it with `throughline validate`; every key is in docs/reference/config.md.\n\
+        "# yaml-language-server: $schema={SCHEMA_FILE}\n\
+         # {title}, from its export files to canonical streams and to a folder.\n\
+         # Check it with `throughline validate`; `throughline reference config` lists every key.\n\
          version: 1\n\
          \n\
          # The embedded broker and registry keep their log here. For Apache Kafka, write\n\

@@ -15,7 +15,7 @@ use crate::packs;
 const EXPORTS: [&str; 4] = ["orders.csv", "inventory.csv", "customers.json", "channels.json"];
 
 /// Makes the folder ready; returns whether it was there before. What is there is left as it is.
-pub(super) fn prepare(folder: &Path) -> Result<bool, Failure> {
+pub(crate) fn prepare(folder: &Path) -> Result<bool, Failure> {
     let config = folder.join("throughline.yaml");
     if config.exists() {
         return Ok(true);
@@ -41,6 +41,7 @@ pub(super) fn prepare(folder: &Path) -> Result<bool, Failure> {
         .replace("bus: embedded\n", &ports())
         .replace("    folder: ./exports\n", "    folder: ./exports\n    poll: 100ms\n")
         .replace("    format: jsonl\n", "    format: jsonl\n    roll: {max_age: 200ms}\n");
+    init::write_schema(&config)?;
     // Written last: a folder with a configuration is complete.
     std::fs::write(&config, text).exit(Exit::Unavailable)?;
     Ok(false)

@@ -1,0 +1,36 @@
+//! `explain`: what an error code means and how to fix it; the pages of `docs/reference/errors`.
+
+use include_dir::{Dir, include_dir};
+
+use crate::exit::{Exit, Failure};
+use crate::output;
+
+/// The pages that `cargo xtask gen` writes, one for each code.
+static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../docs/reference/errors");
+
+pub(crate) fn run(code: &str) -> Result<Exit, Failure> {
+    let code = code.to_uppercase();
+    let page = PAGES.get_file(format!("{code}.md")).and_then(|page| page.contents_utf8());
+    let Some(page) = page.filter(|_| code.starts_with("TL")) else {
+        let text = format!(
+            "TL9016: there is no error code {code:?}; write it as the message has it, `TL0502`"
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    };
+    output::line(page.trim_end())?;
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_explained_in_any_case_and_nothing_else_is() {
+        assert!(PAGES.files().count() > 100);
+        assert_eq!(run("tl0502").unwrap(), Exit::Ok);
+        for unknown in ["TL9999", "README", "../config", ""] {
+            assert_eq!(run(unknown).unwrap_err().exit, Exit::Usage, "{unknown}");
+        }
+    }
+}
