@@ -163,3 +163,36 @@ fn killing_single_workers_and_the_bus_changes_nothing_in_the_end() {
         seed(),
     );
 }
+
+#[test]
+fn killing_the_bus_under_its_workers_ends_none_of_them() {
+    let seed = seed();
+    println!("THROUGHLINE_SEED={seed}");
+    let sandbox = Sandbox::new();
+    let mut shop = Shop::new(&sandbox, seed);
+    let mut bus = sandbox.start(&["run", "bus"]);
+    sandbox.until_running();
+    let workers = [["producer", "shop-exports"], ["processor", "shop"], ["sink", "lake"]];
+    let mut workers = workers.map(|[role, name]| sandbox.start(&["run", role, name]));
+    for _ in 0..crashes() / 6 {
+        for _ in 0..shop.random.random_range(1..12) {
+            shop.change();
+            shop.pause();
+        }
+        bus.kill();
+        shop.change();
+        shop.pause();
+        bus = sandbox.start(&["run", "bus"]);
+    }
+    let expected = oracle::expected(&sandbox);
+    sandbox.until("the target never held what the files say", || {
+        oracle::difference(&expected, &oracle::at_target(&sandbox))
+    });
+    oracle::difference(&expected, &oracle::on_topics(&sandbox)).unwrap();
+    for worker in &mut workers {
+        assert!(!worker.has_ended(), "{}", sandbox.logs());
+    }
+    for process in workers.into_iter().chain([bus]) {
+        assert_eq!(process.drain(), Some(0), "{}", sandbox.logs());
+    }
+}

@@ -5,10 +5,14 @@
     reason = "helpers of tests are no tests to lints"
 )]
 
+mod big;
 mod clients;
 mod commands;
 mod crash;
+mod disk;
 mod faults;
 mod flow;
 mod oracle;
+mod registry;
 mod sandbox;
+mod slow;

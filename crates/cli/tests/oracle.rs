@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -118,9 +119,14 @@ pub(crate) fn on_topics(sandbox: &Sandbox) -> State {
 
 /// What the target holds. Panics where two files claim the same offsets.
 pub(crate) fn at_target(sandbox: &Sandbox) -> State {
+    in_folder(&sandbox.target())
+}
+
+/// What a target folder holds; see [`at_target`].
+pub(crate) fn in_folder(target: &Path) -> State {
     let mut fold = Fold::default();
     for topic in TOPICS {
-        let folder = sandbox.path("target").join(topic);
+        let folder = target.join(topic);
         let mut files: Vec<_> = match fs::read_dir(folder) {
             Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
             Err(_) => continue,

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -13,10 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) struct Sandbox {
     folder: tempfile::TempDir,
+    target: OnceLock<PathBuf>,
 }
 
 /// Ports that are free now; processes that are killed and started again keep them.
-fn free_ports<const N: usize>() -> [u16; N] {
+pub(crate) fn free_ports<const N: usize>() -> [u16; N] {
     let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
@@ -38,11 +40,30 @@ impl Sandbox {
              folder: ./target\n    format: jsonl\n    roll: {{max_age: 20ms}}\n"
         );
         fs::write(folder.path().join("throughline.yaml"), yaml).unwrap();
-        Self { folder }
+        Self { folder, target: OnceLock::new() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// The folder that the sink writes to.
+    pub(crate) fn target(&self) -> PathBuf {
+        self.target.get().cloned().unwrap_or_else(|| self.path("target"))
+    }
+
+    /// The target is to be looked at in another place from now on.
+    pub(crate) fn see_target(&self, place: PathBuf) {
+        self.target.set(place).unwrap();
+    }
+
+    /// Changes the configuration.
+    pub(crate) fn configure(&self, change: impl FnOnce(&str) -> String) {
+        let file = self.path("throughline.yaml");
+        let yaml = fs::read_to_string(&file).unwrap();
+        let changed = change(&yaml);
+        assert_ne!(changed, yaml, "what was to be replaced is not there");
+        fs::write(file, changed).unwrap();
     }
 
     /// A file that appears whole, as an exporter writes it.
@@ -60,12 +81,25 @@ impl Sandbox {
 
     /// Starts a process; what it logs is kept for a failing test.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
+        self.spawn(self.command(arguments), arguments)
+    }
+
+    /// Starts a process as the last arguments of another program, which becomes it.
+    pub(crate) fn start_in(&self, wrapper: &[&str], arguments: &[&str]) -> Running {
+        let inner = self.command(arguments);
+        let mut command = Command::new(wrapper[0]);
+        command.args(&wrapper[1..]).arg(inner.get_program()).args(inner.get_args());
+        command.current_dir(self.folder.path());
+        self.spawn(command, arguments)
+    }
+
+    fn spawn(&self, mut command: Command, arguments: &[&str]) -> Running {
         let log = fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.path(&format!("{}.log", arguments.join("-"))))
             .unwrap();
-        let child = self.command(arguments).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Running { child }
     }
 
@@ -100,6 +134,28 @@ impl Sandbox {
         }
     }
 
+    /// Waits for something that takes as long as it takes: gives up only when `look` tells the same
+    /// time of the last progress for too long.
+    pub(crate) fn patiently<T: std::fmt::Debug>(
+        &self,
+        what: &str,
+        mut look: impl FnMut() -> Result<(), (Instant, T)>,
+    ) {
+        while let Err((progress, seen)) = look() {
+            if progress.elapsed() > PATIENCE {
+                panic!("{what}: {seen:?}\n{}", self.logs());
+            }
+        }
+    }
+
+    /// Waits until the process that serves the bus has told where it listens.
+    pub(crate) fn until_running(&self) {
+        self.until("the bus never ran", || {
+            let file = self.path("data/running.json");
+            file.exists().then_some(()).ok_or("no running.json")
+        });
+    }
+
     /// The last lines that the processes logged.
     pub(crate) fn logs(&self) -> String {
         let mut text = String::new();
@@ -132,14 +188,37 @@ impl Running {
         self.child.wait().unwrap();
     }
 
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal, `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let arguments = [format!("-{name}"), self.id().to_string()];
+        assert!(Command::new("kill").args(arguments).status().unwrap().success());
+    }
+
+    /// The most bytes that it had in memory at one time.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+    }
+
+    /// The bytes that it has read from files and sockets so far.
+    pub(crate) fn bytes_read(&self) -> u64 {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
+        io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
+    }
+
     pub(crate) fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
 
     /// SIGTERM, and the exit code of the drain.
     pub(crate) fn drain(mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("TERM");
         self.child.wait().unwrap().code()
     }
 }
