@@ -90,11 +90,11 @@ pub(crate) fn write(repo: &Repo) -> Result<()> {
 /// Fails when a page differs from what would be written.
 pub(crate) fn check(repo: &Repo) -> Result<()> {
     let pages = pages(repo)?;
-    let current = |page: &&Page| {
+    let differs = |page: &&Page| {
         fs::read_to_string(repo.root.join(&page.path)).ok() != Some(page.text.clone())
     };
     let mut stale: Vec<String> =
-        pages.iter().filter(current).map(|page| page.path.clone()).collect();
+        pages.iter().filter(differs).map(|page| page.path.clone()).collect();
     stale.extend(leftovers(repo, &pages)?);
     if !stale.is_empty() {
         bail!("out of date: {}; run `cargo xtask gen` and commit the result", stale.join(", "));
