@@ -75,6 +75,43 @@ async fn a_parked_fetch_is_woken_by_an_append_and_does_not_hold_up_later_request
 }
 
 #[tokio::test]
+async fn an_answer_is_of_moderate_size_and_begins_with_any_partition() {
+    let broker = broker(&FaultyFiles::new(7)).await;
+    let mut client = Client::connect(broker.address()).await;
+    let names = ["a", "b", "c", "d"];
+    for name in names {
+        broker.local().create_topic(name, 1, &[]).await.unwrap();
+        for _ in 0..2 {
+            let records = batch(&[&"x".repeat(400_000)], None);
+            assert_eq!(client.produce(name, records, None).await.0, 0);
+        }
+    }
+    // None of the answers may wait for its time to be over.
+    let wanted = |min_bytes, max_bytes| {
+        let topics = names.iter().flat_map(|name| fetch_request(name, 0, false, 0).topics);
+        fetch_request("a", 0, false, i32::MAX)
+            .with_min_bytes(min_bytes)
+            .with_max_bytes(max_bytes)
+            .with_topics(topics.collect())
+    };
+    let sizes = |response: FetchResponse| -> Vec<usize> {
+        let parts = response.responses.iter().map(|topic| &topic.partitions[0].records);
+        parts.map(|records| records.as_ref().map_or(0, Bytes::len)).collect()
+    };
+    let mut seen = [false; 4];
+    while seen.contains(&false) {
+        let found = sizes(client.call(12, &wanted(1, i32::MAX)).await);
+        assert!((800_000..1 << 20).contains(&found.iter().sum::<usize>()), "{found:?}");
+        seen.iter_mut().zip(found).for_each(|(seen, size)| *seen |= size > 0);
+    }
+    let found: usize = sizes(client.call(12, &wanted(3_000_000, i32::MAX)).await).iter().sum();
+    assert!(found >= 3_000_000, "as much as the client insists on: {found}");
+    let found: usize = sizes(client.call(12, &wanted(3_000_000, 500_000)).await).iter().sum();
+    assert!((400_000..500_000).contains(&found), "no more than the client takes: {found}");
+    broker.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_fetch_parked_on_a_topic_that_is_deleted_and_made_again_sees_the_new_one() {
     let broker = broker(&FaultyFiles::new(9)).await;
     broker.local().create_topic("t", 1, &[]).await.unwrap();

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
+use crate::buffers::Buffers;
 use crate::error::{AppendError, Attempt, IoFault};
 use crate::files::FileLayer;
 use crate::options::{LogOptions, TopicPartition};
@@ -24,6 +25,7 @@ pub(crate) struct Folder {
     pub(crate) options: LogOptions,
     pub(crate) files: Arc<dyn FileLayer>,
     pub(crate) partitions: RwLock<BTreeMap<TopicPartition, Arc<Partition>>>,
+    pub(crate) buffers: Arc<Buffers>,
     failed: OnceLock<(TopicPartition, &'static str)>,
     queue: Mutex<Queue>,
     wake: Condvar,
@@ -50,6 +52,7 @@ impl Folder {
             options,
             files,
             partitions: RwLock::default(),
+            buffers: Arc::default(),
             failed: OnceLock::new(),
             queue: Mutex::default(),
             wake: Condvar::new(),

@@ -38,6 +38,7 @@
 
 mod aborted;
 mod batch;
+mod buffers;
 mod checkpoint;
 mod codec;
 mod compaction;

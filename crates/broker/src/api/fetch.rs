@@ -1,6 +1,8 @@
 //! Fetch (key 1), versions 4-12.
 //!
 //! - Whole batches as stored; the first one is returned even if it is larger than every limit.
+//! - An answer holds up to about 1 MiB unless `min_bytes` asks for more. Each begins with another
+//!   partition, so that none has to wait for the end of those named before it.
 //! - A fetch that finds less than `min_bytes` is parked and woken by appends; nothing polls.
 //! - `read_committed` reads up to the last stable offset and lists aborted transactions.
 //! - Fetch sessions are always declined (session id 0), which clients accept.
@@ -60,6 +62,9 @@ const SHAPE: Shape = Shape {
 
 /// The most one answer holds, whatever the client allows; Kafka's `fetch.max.bytes`.
 const MAX_RESPONSE_BYTES: usize = 55 * 1024 * 1024;
+/// What one answer holds when the client does not insist on more. Records pass through memory on
+/// their way from the file to the socket, and this much of it stays in the processor's cache.
+const ANSWER_BYTES: usize = 1024 * 1024;
 /// The longest a fetch is parked, whatever the client asks for.
 const MAX_WAIT: Duration = Duration::from_secs(300);
 /// A fetch that has some data but less than `min_bytes` looks again no sooner than after this.
@@ -85,6 +90,8 @@ struct Gathered {
     bytes: usize,
     /// At least one partition has an error to report now.
     failed: bool,
+    /// Waiting would add nothing: there is no room for more.
+    full: bool,
     share: Option<OwnedSemaphorePermit>,
 }
 
@@ -112,8 +119,8 @@ async fn fetch(core: &Core, request: &FetchRequest) -> Gathered {
         // because a topic that was deleted and created again has other partitions.
         let mut watches = watches(core, request);
         let gathered = gather(core, request).await;
-        let enough = gathered.failed || gathered.bytes >= wanted || watches.is_empty();
-        if enough || Instant::now() >= deadline {
+        let ready = gathered.failed || gathered.full || gathered.bytes >= wanted;
+        if ready || watches.is_empty() || Instant::now() >= deadline {
             return gathered;
         }
         let some = gathered.bytes > 0;
@@ -158,25 +165,43 @@ async fn gather(core: &Core, request: &FetchRequest) -> Gathered {
         1 => Isolation::ReadCommitted,
         _ => Isolation::ReadUncommitted,
     };
-    let limit = usize::try_from(request.max_bytes).unwrap_or(0).min(MAX_RESPONSE_BYTES);
+    let bytes = |number| usize::try_from(number).unwrap_or(0);
+    let insists = bytes(request.min_bytes) > ANSWER_BYTES / 2;
+    let most = if insists { MAX_RESPONSE_BYTES } else { ANSWER_BYTES };
+    let limit = most.min(bytes(request.max_bytes));
+    // A partition that is asked for the rest is mostly read in vain: its next batch is larger.
+    let enough = (limit / 2).max(bytes(request.min_bytes).min(limit));
+    let topics = request.topics.iter().map(|topic| (core.catalogue.topic(&topic.topic), topic));
+    let mut wanted: Vec<_> = topics
+        .flat_map(|(known, topic)| {
+            let find = move |index| Some(Arc::clone(known.as_ref()?.partition(index)?));
+            topic.partitions.iter().map(move |wanted| (find(wanted.partition), wanted))
+        })
+        .collect();
+    let first = if wanted.is_empty() { 0 } else { rand::random_range(0..wanted.len()) };
+    wanted.rotate_left(first);
     let mut gathered = Gathered::default();
-    for topic in &request.topics {
-        let known = core.catalogue.topic(&topic.topic);
-        let mut parts = Vec::with_capacity(topic.partitions.len());
-        for wanted in &topic.partitions {
-            let partition = known.as_ref().and_then(|topic| topic.partition(wanted.partition));
-            let room = limit.saturating_sub(gathered.bytes);
-            let mut part = read(partition, wanted, room, gathered.bytes == 0, isolation);
-            gathered.failed |= part.error != 0;
-            if !part.records.is_empty() && !take_share(core, &mut gathered, &part).await {
-                part.records = Bytes::new();
-                part.aborted.clear();
-            }
-            gathered.bytes += part.records.len();
-            parts.push(part);
+    let mut parts = Vec::with_capacity(wanted.len());
+    for (partition, wanted) in wanted {
+        let room = limit.saturating_sub(gathered.bytes);
+        let mut part = read(partition.as_ref(), wanted, room, gathered.full, isolation);
+        let fits = part.records.len() <= room || gathered.bytes == 0;
+        gathered.failed |= part.error != 0;
+        if !part.records.is_empty() && !(fits && take_share(core, &mut gathered, &part).await) {
+            part.records = Bytes::new();
+            part.aborted.clear();
+            gathered.full = true;
         }
-        gathered.topics.push((topic.topic.to_string(), parts));
+        gathered.bytes += part.records.len();
+        gathered.full |= gathered.bytes > 0 && gathered.bytes >= enough;
+        parts.push(part);
     }
+    parts.rotate_right(first);
+    let mut parts = parts.into_iter();
+    let topics = request.topics.iter().map(|topic| {
+        (topic.topic.to_string(), parts.by_ref().take(topic.partitions.len()).collect())
+    });
+    gathered.topics = topics.collect();
     gathered
 }
 
@@ -197,7 +222,7 @@ fn read(
     partition: Option<&Arc<Partition>>,
     wanted: &FetchPartition,
     room: usize,
-    first: bool,
+    full: bool,
     isolation: Isolation,
 ) -> Part {
     let index = wanted.partition;
@@ -216,7 +241,7 @@ fn read(
         return failed(ResponseError::UnknownLeaderEpoch, None);
     }
     let ends = partition.ends();
-    if room == 0 && !first {
+    if full {
         return Part {
             index,
             high_watermark: ends.high_watermark,
@@ -227,21 +252,15 @@ fn read(
     }
     let max_bytes = usize::try_from(wanted.partition_max_bytes).unwrap_or(0).min(room);
     match partition.read(wanted.fetch_offset, ReadLimit { max_bytes, isolation }) {
-        Ok(mut fetched) => {
-            if fetched.records.len() > room && !first {
-                fetched.records = Bytes::new();
-                fetched.aborted.clear();
-            }
-            Part {
-                index,
-                error: 0,
-                high_watermark: fetched.high_watermark,
-                last_stable_offset: fetched.last_stable_offset,
-                log_start: fetched.log_start,
-                aborted: fetched.aborted,
-                records: fetched.records,
-            }
-        }
+        Ok(fetched) => Part {
+            index,
+            error: 0,
+            high_watermark: fetched.high_watermark,
+            last_stable_offset: fetched.last_stable_offset,
+            log_start: fetched.log_start,
+            aborted: fetched.aborted,
+            records: fetched.records,
+        },
         Err(error) => {
             let code = store::read_error(&error);
             if code != ResponseError::OffsetOutOfRange {

@@ -86,24 +86,47 @@ impl Partition {
             }
             let left = usize::try_from(size - position).unwrap_or(usize::MAX);
             let wanted = max_bytes.saturating_add(slack).min(left);
-            let mut buffer = vec![0; wanted];
-            let read =
-                segment.file.read_at(&mut buffer, position).at("read segment", &segment.path())?;
+            let mut buffer = self.folder.buffers.take(wanted);
+            let read = segment
+                .file
+                .read_at(buffer.as_mut(), position)
+                .at("read segment", &segment.path())?;
             buffer.truncate(read);
-            match cut(&buffer, from, upper, max_bytes) {
+            match cut(buffer.as_ref(), from, upper, max_bytes) {
                 Cut::Found { start, end, next_offset } => {
-                    let records = Bytes::from(buffer).slice(start..end);
+                    let records = Bytes::from_owner(buffer).slice(start..end);
                     return Ok(Some(Run { records, end: next_offset }));
                 }
                 Cut::Larger { start, size: batch } => {
                     let at = position + start as u64;
-                    return read_whole(segment, at, batch, size).map(Some);
+                    return self.read_whole(segment, at, batch, size).map(Some);
                 }
                 Cut::Nothing => return Ok(None),
                 Cut::Further(0) => return Err(segment.damaged(position)),
                 Cut::Further(skip) => position += skip as u64,
                 Cut::Damaged(at) => return Err(segment.damaged(position + at as u64)),
             }
+        }
+    }
+
+    /// Reads exactly one batch.
+    fn read_whole(
+        &self,
+        segment: &Segment,
+        at: u64,
+        batch: usize,
+        size: u64,
+    ) -> Result<Run, ReadError> {
+        if at + batch as u64 > size {
+            return Err(segment.damaged(at));
+        }
+        let mut buffer = self.folder.buffers.take(batch);
+        let read = segment.file.read_at(buffer.as_mut(), at).at("read segment", &segment.path())?;
+        match BatchHeader::parse(buffer.as_ref()) {
+            Ok(header) if read == batch && header.size == batch => {
+                Ok(Run { records: Bytes::from_owner(buffer), end: header.next_offset() })
+            }
+            _ => Err(segment.damaged(at)),
         }
     }
 }
@@ -158,21 +181,6 @@ fn cut(buffer: &[u8], from: i64, upper: i64, max_bytes: usize) -> Cut {
         Some(start) => Cut::Found { start, end: at, next_offset },
         None if beyond.is_some_and(|header| header.base_offset >= upper) => Cut::Nothing,
         None => Cut::Further(at),
-    }
-}
-
-/// Reads exactly one batch.
-fn read_whole(segment: &Segment, at: u64, batch: usize, size: u64) -> Result<Run, ReadError> {
-    if at + batch as u64 > size {
-        return Err(segment.damaged(at));
-    }
-    let mut buffer = vec![0; batch];
-    let read = segment.file.read_at(&mut buffer, at).at("read segment", &segment.path())?;
-    match BatchHeader::parse(&buffer) {
-        Ok(header) if read == batch && header.size == batch => {
-            Ok(Run { records: buffer.into(), end: header.next_offset() })
-        }
-        _ => Err(segment.damaged(at)),
     }
 }
 
