@@ -79,7 +79,9 @@ pub(crate) fn scan(
 pub(crate) fn append_error(error: &AppendError) -> ResponseError {
     match error {
         AppendError::Corrupt { .. } => ResponseError::CorruptMessage,
-        AppendError::Invalid { .. } => ResponseError::InvalidRecord,
+        AppendError::Invalid { .. } | AppendError::MissingKey { .. } => {
+            ResponseError::InvalidRecord
+        }
         AppendError::TooLarge { .. } => ResponseError::MessageTooLarge,
         AppendError::OutOfOrderSequence { .. } => ResponseError::OutOfOrderSequenceNumber,
         AppendError::InvalidProducerEpoch { .. } => ResponseError::InvalidProducerEpoch,

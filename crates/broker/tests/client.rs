@@ -57,10 +57,19 @@ fn now_ms() -> i64 {
 
 /// A batch of `values`; transactional with a producer, from sequence `sequence` on.
 pub(crate) fn batch(values: &[&str], producer: Option<(Producer, i32)>) -> Bytes {
+    let records: Vec<_> = values.iter().map(|value| (Some("key"), *value)).collect();
+    batch_of(&records, producer)
+}
+
+/// A batch of keys and values.
+pub(crate) fn batch_of(
+    records: &[(Option<&str>, &str)],
+    producer: Option<(Producer, i32)>,
+) -> Bytes {
     let (who, sequence) = producer.unwrap_or((Producer { id: -1, epoch: -1 }, -1));
     let records: Vec<Record> = (0..)
-        .zip(values)
-        .map(|(at, value)| Record {
+        .zip(records)
+        .map(|(at, (key, value))| Record {
             transactional: producer.is_some(),
             control: false,
             delete_horizon: false,
@@ -71,7 +80,7 @@ pub(crate) fn batch(values: &[&str], producer: Option<(Producer, i32)>) -> Bytes
             offset: at,
             sequence: sequence + at as i32,
             timestamp: now_ms(),
-            key: Some(Bytes::from_static(b"key")),
+            key: key.map(|key| Bytes::copy_from_slice(key.as_bytes())),
             value: Some(Bytes::copy_from_slice(value.as_bytes())),
             headers: Default::default(),
         })

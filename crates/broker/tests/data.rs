@@ -15,7 +15,9 @@ use kafka_protocol::{
 use throughline_log::faults::FaultyFiles;
 use tokio::time::timeout;
 
-use crate::client::{Client, Producer, batch, broker, fetch_request, produce_request, topic};
+use crate::client::{
+    Client, Producer, batch, batch_of, broker, fetch_request, produce_request, topic,
+};
 
 #[tokio::test]
 async fn what_was_produced_is_fetched_byte_for_byte_but_for_its_offset() {
@@ -31,6 +33,26 @@ async fn what_was_produced_is_fetched_byte_for_byte_but_for_its_offset() {
     assert_eq!(stored[..8], 2i64.to_be_bytes());
     assert_eq!(stored[16..], sent[16..]);
     assert_eq!((partition.high_watermark, partition.log_start_offset), (4, 0));
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_compacted_topic_refuses_records_without_a_key_and_names_them() {
+    let broker = broker(&FaultyFiles::new(8)).await;
+    let settings = [("cleanup.policy", "compact,delete")];
+    broker.local().create_topic("t", 1, &settings).await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    let records = batch_of(&[(Some("a"), "1"), (None, "2"), (Some(""), "3"), (None, "4")], None);
+    for version in [7, 9] {
+        let response = client.call(version, &produce_request("t", records.clone(), None)).await;
+        let partition = &response.responses[0].partition_responses[0];
+        assert_eq!(partition.error_code, ResponseError::InvalidRecord.code());
+        let named: Vec<_> = partition.record_errors.iter().map(|one| one.batch_index).collect();
+        let expected: &[i32] = if version >= 8 { &[1, 3] } else { &[] };
+        assert_eq!(named, expected);
+    }
+    let records = batch_of(&[(Some("a"), "1"), (Some(""), "3")], None);
+    assert_eq!(client.produce("t", records, None).await, (0, 0));
     broker.shutdown().await;
 }
 

@@ -95,6 +95,12 @@ pub enum AppendError {
         /// What is wrong with it.
         reason: BatchFault,
     },
+    /// Compaction needs a key in every record (Kafka: `INVALID_RECORD`).
+    #[error("a compacted topic cannot accept records without a key")]
+    MissingKey {
+        /// Positions of such records in their batch; a few thousand at most.
+        records: Vec<i32>,
+    },
     /// A batch is larger than `max.message.bytes` (Kafka: `MESSAGE_TOO_LARGE`).
     #[error("batch of {bytes} bytes is larger than max.message.bytes {limit}")]
     TooLarge {
@@ -217,6 +223,9 @@ pub enum BatchFault {
     /// A compression codec that does not exist.
     #[error("compression codec is unknown")]
     Codec,
+    /// The records cannot be decompressed or told apart.
+    #[error("records cannot be decoded")]
+    Records,
     /// Producer id, epoch and sequence do not fit together.
     #[error("producer id, epoch and sequence do not fit together")]
     Producer,

@@ -33,8 +33,8 @@
 //! rebuilt when they are missing or do not fit; without a valid checkpoint the whole log is read.
 //!
 //! # Limits
-//! One process, one folder, one file system. Batches are not decoded on append, so that a record
-//! without a key is accepted by a compacted topic, and kept by compaction.
+//! One process, one folder, one file system. Batches are decoded on append only where every record
+//! needs a key: in compacted partitions.
 
 mod aborted;
 mod batch;

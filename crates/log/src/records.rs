@@ -52,12 +52,25 @@ impl<'a> Records<'a> {
         Ok(Self { header: *header, plain, left: header.records })
     }
 
-    /// The next record; `None` behind the last one.
-    pub(crate) fn next(&mut self, keys: &KeyHasher) -> io::Result<Option<RecordHead>> {
-        if self.left == 0 {
-            return Ok(None);
+    /// The positions of the records that have no key, at most `most` of them.
+    pub(crate) fn without_key(mut self, most: usize) -> io::Result<Vec<i32>> {
+        let mut found = Vec::new();
+        for position in 0..self.left {
+            let (mut body, _) = self.begin()?;
+            match varint(&mut body)? {
+                -1 if found.len() < most => found.push(position),
+                -1 => {}
+                size => skip(&mut body, length(size)?)?,
+            }
+            varint(&mut body)?;
+            let rest = body.limit();
+            skip(&mut body, rest)?;
         }
-        self.left -= 1;
+        Ok(found)
+    }
+
+    /// Begins the next record: what follows is its key, and the time and offset before it.
+    fn begin(&mut self) -> io::Result<(io::Take<&mut Box<dyn BufRead + 'a>>, (i64, i64))> {
         let length = length(varint(&mut self.plain)?)?;
         let mut body = (&mut self.plain).take(length);
         skip(&mut body, 1)?;
@@ -66,9 +79,19 @@ impl<'a> Records<'a> {
         if !(0..=i64::from(self.header.last_offset_delta)).contains(&offset_delta) {
             return Err(invalid());
         }
+        Ok((body, (timestamp_delta, offset_delta)))
+    }
+
+    /// The next record; `None` behind the last one.
+    pub(crate) fn next(&mut self, keys: &KeyHasher) -> io::Result<Option<RecordHead>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let (mut body, (timestamp_delta, offset_delta)) = self.begin()?;
         let key = match varint(&mut body)? {
             -1 => None,
-            size => Some(hash(&mut body, self::length(size)?, keys)?),
+            size => Some(hash(&mut body, length(size)?, keys)?),
         };
         let tombstone = varint(&mut body)? < 0;
         let rest = body.limit();

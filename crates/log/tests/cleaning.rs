@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use throughline_log::{
-    CleanReport, Isolation, LogDir, LogError, LogOptions, Origin, Partition, PartitionConfig,
-    ReadError,
+    AppendError, BatchFault, CleanReport, Isolation, LogDir, LogError, LogOptions, Origin,
+    Partition, PartitionConfig, ReadError,
 };
 
 use crate::appending::{append, limit, open, open_with, orders, read_all, values};
@@ -33,7 +33,8 @@ fn create(path: &Path, config: PartitionConfig) -> (LogDir, Arc<Partition>) {
 
 /// Cleans everything: a segment that may not grow older is closed and checkpointed first.
 fn clean(partition: &Partition, now_ms: i64) -> CleanReport {
-    append(partition, &Batch::of(&["end"]));
+    // Without a key it is no part of what is compacted; of clients it would be refused.
+    partition.append(Batch::of(&["end"]).encode(), Origin::Coordinator, 0).unwrap();
     let config = partition.config();
     partition.set_config(PartitionConfig { segment_ms: 0, ..(*config).clone() });
     let report = partition.clean(now_ms).unwrap();
@@ -212,20 +213,48 @@ fn compaction_drops_aborted_data_and_keeps_what_was_committed() {
 }
 
 #[test]
-fn a_record_without_a_key_and_a_batch_that_cannot_be_decoded_are_kept() {
+fn what_was_written_before_compaction_without_a_key_or_undecodable_is_kept() {
     let folder = tempfile::tempdir().unwrap();
-    let (_dir, partition) = create(folder.path(), compacted());
+    let (_dir, partition) =
+        create(folder.path(), PartitionConfig { compact: false, ..compacted() });
     append(&partition, &Batch::of(&["no key"]));
-    let mut broken = bytes::BytesMut::from(&Batch::keyed(&[("a", Some("x"))]).encode()[..]);
-    broken[22] = 4;
-    crate::batches::seal(&mut broken);
-    partition.append(broken.freeze(), Origin::Client, 0).unwrap();
+    partition.append(undecodable(), Origin::Client, 0).unwrap();
+    partition.set_config(compacted());
     append(&partition, &Batch::keyed(&[("a", Some("newer"))]));
     clean(&partition, 10_000);
     let fetched = partition.read(0, limit(1 << 20, Isolation::ReadUncommitted)).unwrap();
     assert_eq!(fetched.records[22] & 7, 0);
     let fetched = partition.read(1, limit(0, Isolation::ReadUncommitted)).unwrap();
     assert_eq!(fetched.records[22] & 7, 4, "kept as it was received");
+}
+
+/// A batch that says it is compressed and is not.
+fn undecodable() -> bytes::Bytes {
+    let mut broken = bytes::BytesMut::from(&Batch::keyed(&[("a", Some("x"))]).encode()[..]);
+    broken[22] = 4;
+    crate::batches::seal(&mut broken);
+    broken.freeze()
+}
+
+#[test]
+fn a_compacted_partition_takes_only_records_with_a_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_dir, partition) = create(folder.path(), compacted());
+    for codec in 0..5 {
+        let mut batch = Batch::keyed(&[("", Some("x")), ("a", None), ("b", Some("y"))]);
+        partition.append(batch.clone().codec(codec).encode(), Origin::Client, 0).unwrap();
+        batch.records[0].key = None;
+        batch.records[2].key = None;
+        let end = partition.ends().log_end;
+        let refused = partition.append(batch.codec(codec).encode(), Origin::Client, 0);
+        let Err(AppendError::MissingKey { records }) = refused else {
+            panic!("codec {codec}: {refused:?}");
+        };
+        assert_eq!((records, partition.ends().log_end), (vec![0, 2], end));
+    }
+    let refused = partition.append(undecodable(), Origin::Client, 0);
+    let reason = BatchFault::Records;
+    assert!(matches!(refused, Err(AppendError::Invalid { reason: found }) if found == reason));
 }
 
 #[test]

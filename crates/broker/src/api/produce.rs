@@ -5,6 +5,8 @@
 //!   flush policy. `acks` 0 is appended and not answered; a failed one closes the connection, as
 //!   Kafka does, because nothing else can tell the client.
 //! - Transactional batches are only taken while their transaction is open and holds the partition.
+//! - A record without a key is refused by a compacted topic, and named from v8 on. Only for these
+//!   topics are the records decoded.
 //! - Internal topics are refused, except for the client id `__admin_client`, as in Kafka.
 //! - Not implemented: version 12 and its implicit AddPartitionsToTxn; compression on the broker.
 
@@ -15,11 +17,13 @@ use kafka_protocol::{
     ResponseError,
     messages::{
         ApiKey, ProduceRequest, ProduceResponse,
-        produce_response::{PartitionProduceResponse, TopicProduceResponse},
+        produce_response::{
+            BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+        },
     },
     protocol::StrBytes,
 };
-use throughline_log::{Appended, Origin, Partition};
+use throughline_log::{AppendError, Appended, Origin, Partition};
 
 use super::{Call, Fatal, Handling, Outgoing, Route, decode, encode};
 use crate::{
@@ -68,6 +72,14 @@ struct Taken {
     index: i32,
     outcome: Result<(Arc<Partition>, Appended), ResponseError>,
     message: Option<String>,
+    /// Positions of the records that were refused, where it is not the whole batch.
+    refused: Vec<i32>,
+}
+
+impl Taken {
+    fn failed(index: i32, error: ResponseError) -> Self {
+        Self { index, outcome: Err(error), message: None, refused: Vec::new() }
+    }
 }
 
 async fn produce(call: Call, request: ProduceRequest) -> ProduceResponse {
@@ -82,7 +94,7 @@ async fn produce(call: Call, request: ProduceRequest) -> ProduceResponse {
         let mut taken = Vec::with_capacity(topic.partition_data.len());
         for data in topic.partition_data {
             taken.push(match refused {
-                Some(error) => Taken { index: data.index, outcome: Err(error), message: None },
+                Some(error) => Taken::failed(data.index, error),
                 None => {
                     let records = data.records.unwrap_or_default();
                     append(&call, transactional_id, &topic.name, data.index, records)
@@ -112,7 +124,7 @@ fn append(
     records: Bytes,
 ) -> Taken {
     let core = &call.core;
-    let fail = |error| Taken { index, outcome: Err(error), message: None };
+    let fail = |error| Taken::failed(index, error);
     if internal(topic) && call.client_id.as_deref() != Some(ADMIN_CLIENT) {
         return fail(ResponseError::InvalidTopicException);
     }
@@ -139,14 +151,20 @@ fn append(
         Ok(appended) => {
             core.metrics.records_in.inc_by(summary.records);
             core.metrics.record_bytes_in.inc_by(bytes as u64);
-            Taken { index, outcome: Ok((partition, appended)), message: None }
+            let outcome = Ok((partition, appended));
+            Taken { index, outcome, message: None, refused: Vec::new() }
         }
         Err(error) => {
             let code = store::append_error(&error);
             if code == ResponseError::KafkaStorageError {
                 tracing::error!(partition = %partition.id(), %error, "an append failed");
             }
-            Taken { index, outcome: Err(code), message: Some(error.to_string()) }
+            let message = Some(error.to_string());
+            let refused = match error {
+                AppendError::MissingKey { records } => records,
+                _ => Vec::new(),
+            };
+            Taken { index, outcome: Err(code), message, refused }
         }
     }
 }
@@ -177,7 +195,13 @@ async fn acknowledge(taken: Taken, wait: bool, version: i16) -> PartitionProduce
     let response = response.with_error_code(error.code()).with_base_offset(-1);
     match message {
         Some(message) if version >= 8 => {
-            response.with_error_message(Some(StrBytes::from_string(message)))
+            let message = Some(StrBytes::from_string(message));
+            let refused = taken.refused.into_iter().map(|at| {
+                BatchIndexAndErrorMessage::default()
+                    .with_batch_index(at)
+                    .with_batch_index_error_message(message.clone())
+            });
+            response.with_record_errors(refused.collect()).with_error_message(message)
         }
         _ => response,
     }

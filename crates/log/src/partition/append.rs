@@ -13,10 +13,14 @@ use crate::fetch::{Appended, Origin, Status};
 use crate::folder::is_full;
 use crate::options::{FlushPolicy, PartitionConfig};
 use crate::producers::ProducerState;
+use crate::records::Records;
 use crate::segment::Segment;
 
 /// Index entries hold positions of 32 bits.
 const MAX_SEGMENT_BYTES: u64 = u32::MAX as u64;
+
+/// Records without a key that an error names; the batch is refused as a whole anyway.
+const MISSING_KEYS: usize = 4096;
 
 /// Why the bytes were not written.
 enum WriteFailure {
@@ -54,8 +58,8 @@ struct Plan {
 
 impl Partition {
     /// Appends one or more v2 record batches as received. Checks magic, length, CRC-32C, counts,
-    /// and the producer's id, epoch and sequence; sets base offset and leader epoch, which the CRC
-    /// does not cover. A duplicate of one of the producer's last five batches gives the first
+    /// the producer's id, epoch and sequence, and in a compacted partition that every record of a
+    /// client has a key; sets base offset and leader epoch, which the CRC does not cover. A duplicate of one of the producer's last five batches gives the first
     /// offsets again. Returns when the page cache has the bytes: see [`Partition::durable`].
     ///
     /// # Errors
@@ -246,6 +250,9 @@ fn check(
         } else {
             None
         };
+        if client && config.compact {
+            check_keys(&header, rest)?;
+        }
         incoming.push(Incoming { header, marker, at });
         at += header.size;
     }
@@ -253,6 +260,16 @@ fn check(
         return Err(AppendError::Invalid { reason: BatchFault::Empty });
     }
     Ok(incoming)
+}
+
+/// Compaction keeps the newest record of each key, so every record needs one.
+fn check_keys(header: &BatchHeader, batch: &[u8]) -> Result<(), AppendError> {
+    let missing = Records::new(header, batch).and_then(|records| records.without_key(MISSING_KEYS));
+    match missing {
+        Ok(records) if records.is_empty() => Ok(()),
+        Ok(records) => Err(AppendError::MissingKey { records }),
+        Err(_) => Err(AppendError::Invalid { reason: BatchFault::Records }),
+    }
 }
 
 /// A copy of the batches with the time of the log in them.
