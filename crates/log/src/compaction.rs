@@ -4,7 +4,7 @@
 //! the map holds, then rewrites all closed segments with it; more keys take more passes.
 //!
 //! - Offsets never change, and a batch keeps its first and last offset and its sequence numbers.
-//! - A record without a key is never removed.
+//! - A record without a key, from before the topic was compacted, is never removed.
 //! - A tombstone goes when `delete.retention.ms` has passed since the pass that first saw it.
 //! - A marker goes after the same time and not before the last data of its transaction; with an
 //!   abort marker goes the entry in the list of aborted transactions.
@@ -207,7 +207,7 @@ impl Pass {
         range: std::ops::Range<i64>,
     ) -> Option<i64> {
         // What cannot be decoded is kept as it is, so its keys do not displace others.
-        heads(header, bytes, &self.keys).ok()?;
+        Records::new(header, bytes).and_then(|records| records.without_key(0)).ok()?;
         let mut records = Records::new(header, bytes).ok()?;
         while let Ok(Some(record)) = records.next(&self.keys) {
             if range.contains(&record.offset)
@@ -280,20 +280,12 @@ impl Pass {
     }
 
     fn filter(&mut self, header: &BatchHeader, bytes: &[u8]) -> Verdict {
-        let Ok(heads) = heads(header, bytes, &self.keys) else {
+        let counts = self.horizons.counts.clone();
+        let Ok((kept, latest)) = self.choose(header, bytes) else {
             tracing::warn!(offset = header.base_offset, "keeping a batch that cannot be decoded");
+            self.horizons.counts = counts;
             return Verdict::Keep;
         };
-        let mut kept = vec![false; heads];
-        let mut latest = -1;
-        let Ok(mut records) = Records::new(header, bytes) else { return Verdict::Keep };
-        for kept in &mut kept {
-            let Ok(Some(record)) = records.next(&self.keys) else { return Verdict::Keep };
-            *kept = self.stays(&record);
-            if *kept {
-                latest = latest.max(record.timestamp);
-            }
-        }
         let removed = kept.iter().filter(|kept| !**kept).count();
         self.records_read += kept.len() as u64;
         self.records_removed += removed as u64;
@@ -302,6 +294,21 @@ impl Pass {
             all if all == kept.len() => Verdict::Drop,
             _ => Verdict::Some(kept, latest),
         }
+    }
+
+    /// Which records of a batch stay, by position, and their largest timestamp.
+    fn choose(&mut self, header: &BatchHeader, bytes: &[u8]) -> io::Result<(Vec<bool>, i64)> {
+        let mut kept = Vec::new();
+        let mut latest = -1;
+        let mut records = Records::new(header, bytes)?;
+        while let Some(record) = records.next(&self.keys)? {
+            let stays = self.stays(&record);
+            if stays {
+                latest = latest.max(record.timestamp);
+            }
+            kept.push(stays);
+        }
+        Ok((kept, latest))
     }
 
     fn stays(&mut self, record: &RecordHead) -> bool {
@@ -325,16 +332,6 @@ impl Pass {
     pub(crate) fn finish(self) -> Vec<Cleaned> {
         self.horizons.finish(self.upto)
     }
-}
-
-/// How many records a batch has, when all of them can be decoded.
-fn heads(header: &BatchHeader, bytes: &[u8], keys: &KeyHasher) -> io::Result<usize> {
-    let mut records = Records::new(header, bytes)?;
-    let mut count = 0;
-    while records.next(keys)?.is_some() {
-        count += 1;
-    }
-    Ok(count)
 }
 
 /// The batch without its records.
