@@ -4,11 +4,12 @@
 //!   before. A null value means the default.
 //! - Only topics can be altered; the broker's settings are chosen at start.
 
+use std::sync::Arc;
+
 use kafka_protocol::{
     ResponseError,
     messages::{
         AlterConfigsRequest, AlterConfigsResponse, ApiKey,
-        alter_configs_request::AlterConfigsResource,
         alter_configs_response::AlterConfigsResourceResponse,
     },
     protocol::StrBytes,
@@ -43,8 +44,15 @@ impl Api for AlterConfigs {
     async fn handle(call: Call, request: AlterConfigsRequest) -> AlterConfigsResponse {
         let mut responses = Vec::with_capacity(request.resources.len());
         for resource in request.resources {
-            let outcome = alter(&call.core, &resource, request.validate_only).await;
-            let (error, message) = split(outcome);
+            let target = Target { kind: resource.resource_type, name: &resource.resource_name };
+            let replace = |config: &mut TopicConfig| {
+                *config = TopicConfig::default();
+                resource.configs.iter().try_for_each(|setting| {
+                    let set = config.set(&setting.name, setting.value.as_deref());
+                    set.map_err(|error| (ResponseError::InvalidConfig, error.to_string()))
+                })
+            };
+            let (error, message) = target.alter(&call.core, request.validate_only, replace).await;
             responses.push(
                 AlterConfigsResourceResponse::default()
                     .with_resource_type(resource.resource_type)
@@ -57,57 +65,66 @@ impl Api for AlterConfigs {
     }
 }
 
-async fn alter(
-    core: &Core,
-    resource: &AlterConfigsResource,
-    validate_only: bool,
-) -> Result<(), Refused> {
-    find(core, resource.resource_type, &resource.resource_name)?;
-    let mut config = TopicConfig::default();
-    for setting in &resource.configs {
-        config
-            .set(&setting.name, setting.value.as_deref())
-            .map_err(|error| (ResponseError::InvalidConfig, error.to_string()))?;
-    }
-    if validate_only {
-        return Ok(());
-    }
-    store(core, &resource.resource_name, |current| *current = config).await
-}
-
 /// An error code and its explanation.
 pub(crate) type Refused = (ResponseError, String);
 
-/// Code and message as a response carries them.
-pub(crate) fn split(outcome: Result<(), Refused>) -> (i16, Option<StrBytes>) {
-    match outcome {
-        Ok(()) => (0, None),
-        Err((error, message)) => (error.code(), Some(StrBytes::from_string(message))),
-    }
+/// What a request wants to alter.
+pub(crate) struct Target<'a> {
+    /// The kind of resource, by the protocol's number.
+    pub(crate) kind: i8,
+    pub(crate) name: &'a str,
 }
 
-/// The topic to alter.
-pub(crate) fn find(core: &Core, kind: i8, name: &str) -> Result<std::sync::Arc<Topic>, Refused> {
-    let refused = |error, text: &str| Err((error, text.to_owned()));
-    match kind {
-        TOPIC => match core.catalogue.topic(name) {
-            Some(topic) => Ok(topic),
-            None => refused(ResponseError::UnknownTopicOrPartition, "topic does not exist"),
-        },
-        BROKER => refused(
-            ResponseError::InvalidRequest,
-            "the broker's settings are chosen when it starts and cannot be altered",
-        ),
-        _ => refused(ResponseError::InvalidRequest, "only topics have settings to alter"),
+impl Target<'_> {
+    /// Applies `edit`, durably unless it is only to be checked; code and message as a response
+    /// carries them.
+    pub(crate) async fn alter(
+        &self,
+        core: &Core,
+        validate_only: bool,
+        edit: impl Fn(&mut TopicConfig) -> Result<(), Refused>,
+    ) -> (i16, Option<StrBytes>) {
+        match self.try_alter(core, validate_only, edit).await {
+            Ok(()) => (0, None),
+            Err((error, message)) => (error.code(), Some(StrBytes::from_string(message))),
+        }
     }
-}
 
-/// Makes a checked change durable.
-pub(crate) async fn store(
-    core: &Core,
-    topic: &str,
-    edit: impl FnOnce(&mut TopicConfig),
-) -> Result<(), Refused> {
-    let stored = core.catalogue.configure(topic, edit).await;
-    stored.map_err(|error| (error.code(), error.to_string()))
+    async fn try_alter(
+        &self,
+        core: &Core,
+        validate_only: bool,
+        edit: impl Fn(&mut TopicConfig) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        // Checked against the current settings, then applied to those at the time of the change.
+        edit(&mut self.find(core)?.config.clone())?;
+        if validate_only {
+            return Ok(());
+        }
+        let mut refused = Ok(());
+        let stored = core.catalogue.configure(self.name, |current| {
+            let mut changed = current.clone();
+            refused = edit(&mut changed);
+            if refused.is_ok() {
+                *current = changed;
+            }
+        });
+        stored.await.map_err(|error| (error.code(), error.to_string()))?;
+        refused
+    }
+
+    fn find(&self, core: &Core) -> Result<Arc<Topic>, Refused> {
+        let refused = |error, text: &str| Err((error, text.to_owned()));
+        match self.kind {
+            TOPIC => match core.catalogue.topic(self.name) {
+                Some(topic) => Ok(topic),
+                None => refused(ResponseError::UnknownTopicOrPartition, "topic does not exist"),
+            },
+            BROKER => refused(
+                ResponseError::InvalidRequest,
+                "the broker's settings are chosen when it starts and cannot be altered",
+            ),
+            _ => refused(ResponseError::InvalidRequest, "only topics have settings to alter"),
+        }
+    }
 }

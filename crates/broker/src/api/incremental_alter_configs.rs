@@ -7,17 +7,16 @@ use kafka_protocol::{
     ResponseError,
     messages::{
         ApiKey, IncrementalAlterConfigsRequest, IncrementalAlterConfigsResponse,
-        incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig},
+        incremental_alter_configs_request::AlterableConfig,
         incremental_alter_configs_response::AlterConfigsResourceResponse,
     },
 };
 
 use super::{
     Api, Call,
-    alter_configs::{Refused, find, split, store},
+    alter_configs::{Refused, Target},
 };
 use crate::{
-    core::Core,
     topic_config::TopicConfig,
     wire::shape::{BOOL, I8, Kind, Shape, TEXT, all},
 };
@@ -47,8 +46,11 @@ impl Api for IncrementalAlterConfigs {
     ) -> IncrementalAlterConfigsResponse {
         let mut responses = Vec::with_capacity(request.resources.len());
         for resource in request.resources {
-            let outcome = alter(&call.core, &resource, request.validate_only).await;
-            let (error, message) = split(outcome);
+            let target = Target { kind: resource.resource_type, name: &resource.resource_name };
+            let change = |config: &mut TopicConfig| {
+                resource.configs.iter().try_for_each(|change| apply(config, change))
+            };
+            let (error, message) = target.alter(&call.core, request.validate_only, change).await;
             responses.push(
                 AlterConfigsResourceResponse::default()
                     .with_resource_type(resource.resource_type)
@@ -59,30 +61,6 @@ impl Api for IncrementalAlterConfigs {
         }
         IncrementalAlterConfigsResponse::default().with_responses(responses)
     }
-}
-
-async fn alter(
-    core: &Core,
-    resource: &AlterConfigsResource,
-    validate_only: bool,
-) -> Result<(), Refused> {
-    let topic = find(core, resource.resource_type, &resource.resource_name)?;
-    // Checked against the current settings, then applied to those at the time of the change.
-    let mut config = topic.config.clone();
-    for change in &resource.configs {
-        apply(&mut config, change)?;
-    }
-    if validate_only {
-        return Ok(());
-    }
-    store(core, &resource.resource_name, |current| {
-        for change in &resource.configs {
-            if let Err((_, message)) = apply(current, change) {
-                tracing::warn!(message, "a setting changed meanwhile, a list edit was left out");
-            }
-        }
-    })
-    .await
 }
 
 fn apply(config: &mut TopicConfig, change: &AlterableConfig) -> Result<(), Refused> {

@@ -8,7 +8,7 @@
 use kafka_protocol::{
     ResponseError,
     messages::{
-        ApiKey, OffsetCommitRequest, OffsetCommitResponse,
+        ApiKey, OffsetCommitRequest, OffsetCommitResponse, TopicName,
         offset_commit_response::{OffsetCommitResponsePartition, OffsetCommitResponseTopic},
     },
 };
@@ -51,54 +51,79 @@ impl Api for OffsetCommit {
             generation: request.generation_id_or_member_epoch,
             offsets: Vec::new(),
         };
-        let mut answers = Vec::with_capacity(request.topics.len());
+        let mut rows = Rows::default();
         for topic in request.topics {
-            let mut partitions = Vec::with_capacity(topic.partitions.len());
-            for wanted in &topic.partitions {
-                let offset = Offset {
-                    topic: &topic.name,
-                    partition: wanted.partition_index,
-                    offset: wanted.committed_offset,
-                    leader_epoch: wanted.committed_leader_epoch,
-                    metadata: wanted.committed_metadata.as_deref(),
-                };
-                partitions.push((wanted.partition_index, offset.take(&call.core, &mut commit)));
-            }
-            answers.push((topic.name, partitions));
+            let offsets = topic.partitions.iter().map(|wanted| Offset {
+                partition: wanted.partition_index,
+                offset: wanted.committed_offset,
+                leader_epoch: wanted.committed_leader_epoch,
+                metadata: wanted.committed_metadata.as_deref(),
+            });
+            rows.take(&call.core, &mut commit, topic.name, offsets);
         }
         let committed = call.core.groups.commit(&commit).await;
-        let topics = answers.into_iter().map(|(name, partitions)| {
-            let partitions = partitions.into_iter().map(|(index, taken)| {
-                let error = taken.and(committed).err().map_or(0, |error| error.code());
-                OffsetCommitResponsePartition::default()
-                    .with_partition_index(index)
-                    .with_error_code(error)
-            });
-            OffsetCommitResponseTopic::default()
-                .with_name(name)
-                .with_partitions(partitions.collect())
+        let partition = |index, error| {
+            OffsetCommitResponsePartition::default()
+                .with_partition_index(index)
+                .with_error_code(error)
+        };
+        let topics = rows.answer(committed, partition, |name, partitions| {
+            OffsetCommitResponseTopic::default().with_name(name).with_partitions(partitions)
         });
-        OffsetCommitResponse::default().with_topics(topics.collect())
+        OffsetCommitResponse::default().with_topics(topics)
     }
 }
 
 /// One offset to commit, in or outside of a transaction.
 pub(crate) struct Offset<'a> {
-    pub(crate) topic: &'a str,
     pub(crate) partition: i32,
     pub(crate) offset: i64,
     pub(crate) leader_epoch: i32,
     pub(crate) metadata: Option<&'a str>,
 }
 
+/// The offsets of a request and whether each was acceptable.
+#[derive(Default)]
+pub(crate) struct Rows(Vec<(TopicName, Vec<(i32, Result<(), ResponseError>)>)>);
+
+impl Rows {
+    /// Adds the acceptable offsets of a topic to `commit`.
+    pub(crate) fn take<'a>(
+        &mut self,
+        core: &Core,
+        commit: &mut Commit,
+        topic: TopicName,
+        offsets: impl Iterator<Item = Offset<'a>>,
+    ) {
+        let taken = offsets.map(|offset| (offset.partition, offset.take(core, commit, &topic)));
+        let taken = taken.collect();
+        self.0.push((topic, taken));
+    }
+
+    /// The answer's topics, built from partition numbers and error codes.
+    pub(crate) fn answer<P, T>(
+        self,
+        committed: Result<(), ResponseError>,
+        partition: impl Fn(i32, i16) -> P,
+        topic: impl Fn(TopicName, Vec<P>) -> T,
+    ) -> Vec<T> {
+        let rows = self.0.into_iter().map(|(name, taken)| {
+            let partitions = taken.into_iter().map(|(index, taken)| {
+                partition(index, taken.and(committed).err().map_or(0, |error| error.code()))
+            });
+            topic(name, partitions.collect())
+        });
+        rows.collect()
+    }
+}
+
 impl Offset<'_> {
-    /// Adds the offset to `commit` unless it is not acceptable.
-    pub(crate) fn take(&self, core: &Core, commit: &mut Commit) -> Result<(), ResponseError> {
+    fn take(&self, core: &Core, commit: &mut Commit, topic: &str) -> Result<(), ResponseError> {
         let metadata = self.metadata.unwrap_or_default();
         if metadata.len() > MAX_METADATA {
             return Err(ResponseError::OffsetMetadataTooLarge);
         }
-        if core.catalogue.partition(self.topic, self.partition).is_none() {
+        if core.catalogue.partition(topic, self.partition).is_none() {
             return Err(ResponseError::UnknownTopicOrPartition);
         }
         let value = OffsetValue {
@@ -107,7 +132,7 @@ impl Offset<'_> {
             metadata: metadata.to_owned(),
             committed_ms: store::now_ms(),
         };
-        commit.offsets.push((self.topic.to_owned(), self.partition, value));
+        commit.offsets.push((topic.to_owned(), self.partition, value));
         Ok(())
     }
 }

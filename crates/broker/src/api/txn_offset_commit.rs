@@ -8,7 +8,10 @@ use kafka_protocol::messages::{
     txn_offset_commit_response::{TxnOffsetCommitResponsePartition, TxnOffsetCommitResponseTopic},
 };
 
-use super::{Api, Call, offset_commit::Offset};
+use super::{
+    Api, Call,
+    offset_commit::{Offset, Rows},
+};
 use crate::{
     batch::Producer,
     catalogue::OFFSETS_TOPIC,
@@ -50,20 +53,15 @@ impl Api for TxnOffsetCommit {
             generation: request.generation_id,
             offsets: Vec::new(),
         };
-        let mut answers = Vec::with_capacity(request.topics.len());
+        let mut rows = Rows::default();
         for topic in request.topics {
-            let mut partitions = Vec::with_capacity(topic.partitions.len());
-            for wanted in &topic.partitions {
-                let offset = Offset {
-                    topic: &topic.name,
-                    partition: wanted.partition_index,
-                    offset: wanted.committed_offset,
-                    leader_epoch: wanted.committed_leader_epoch,
-                    metadata: wanted.committed_metadata.as_deref(),
-                };
-                partitions.push((wanted.partition_index, offset.take(core, &mut commit)));
-            }
-            answers.push((topic.name, partitions));
+            let offsets = topic.partitions.iter().map(|wanted| Offset {
+                partition: wanted.partition_index,
+                offset: wanted.committed_offset,
+                leader_epoch: wanted.committed_leader_epoch,
+                metadata: wanted.committed_metadata.as_deref(),
+            });
+            rows.take(core, &mut commit, topic.name, offsets);
         }
         let id = Some(request.transactional_id.as_str());
         let stage = || core.groups.stage(&commit, producer);
@@ -79,17 +77,14 @@ impl Api for TxnOffsetCommit {
             Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
-        let topics = answers.into_iter().map(|(name, partitions)| {
-            let partitions = partitions.into_iter().map(|(index, taken)| {
-                let error = taken.and(committed).err().map_or(0, |error| error.code());
-                TxnOffsetCommitResponsePartition::default()
-                    .with_partition_index(index)
-                    .with_error_code(error)
-            });
-            TxnOffsetCommitResponseTopic::default()
-                .with_name(name)
-                .with_partitions(partitions.collect())
+        let partition = |index, error| {
+            TxnOffsetCommitResponsePartition::default()
+                .with_partition_index(index)
+                .with_error_code(error)
+        };
+        let topics = rows.answer(committed, partition, |name, partitions| {
+            TxnOffsetCommitResponseTopic::default().with_name(name).with_partitions(partitions)
         });
-        TxnOffsetCommitResponse::default().with_topics(topics.collect())
+        TxnOffsetCommitResponse::default().with_topics(topics)
     }
 }
