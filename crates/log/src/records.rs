@@ -33,6 +33,9 @@ pub(crate) struct RecordHead {
     pub(crate) tombstone: bool,
 }
 
+/// What is left of one record.
+type Body<'r, 'a> = io::Take<&'r mut Box<dyn BufRead + 'a>>;
+
 /// The records of one batch.
 pub(crate) struct Records<'a> {
     header: BatchHeader,
@@ -70,7 +73,7 @@ impl<'a> Records<'a> {
     }
 
     /// Begins the next record: what follows is its key, and the time and offset before it.
-    fn begin(&mut self) -> io::Result<(io::Take<&mut Box<dyn BufRead + 'a>>, (i64, i64))> {
+    fn begin(&mut self) -> io::Result<(Body<'_, 'a>, (i64, i64))> {
         let length = length(varint(&mut self.plain)?)?;
         let mut body = (&mut self.plain).take(length);
         skip(&mut body, 1)?;

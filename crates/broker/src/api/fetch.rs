@@ -187,7 +187,8 @@ async fn gather(core: &Core, request: &FetchRequest) -> Gathered {
         let mut part = read(partition.as_ref(), wanted, room, gathered.full, isolation);
         let fits = part.records.len() <= room || gathered.bytes == 0;
         gathered.failed |= part.error != 0;
-        if !part.records.is_empty() && !(fits && take_share(core, &mut gathered, &part).await) {
+        let nothing = part.records.is_empty();
+        if !nothing && (!fits || !take_share(core, &mut gathered, &part).await) {
             part.records = Bytes::new();
             part.aborted.clear();
             gathered.full = true;

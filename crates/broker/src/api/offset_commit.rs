@@ -84,7 +84,10 @@ pub(crate) struct Offset<'a> {
 
 /// The offsets of a request and whether each was acceptable.
 #[derive(Default)]
-pub(crate) struct Rows(Vec<(TopicName, Vec<(i32, Result<(), ResponseError>)>)>);
+pub(crate) struct Rows(Vec<(TopicName, Vec<Taken>)>);
+
+/// A partition and whether its offset was acceptable.
+type Taken = (i32, Result<(), ResponseError>);
 
 impl Rows {
     /// Adds the acceptable offsets of a topic to `commit`.
