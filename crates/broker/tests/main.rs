@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something unexpected happens")]
 
 mod client;
+mod crashes;
 mod data;
 mod groups;
 mod hostile;

@@ -22,7 +22,7 @@ use throughline_log::faults::FaultyFiles;
 
 use crate::client::{Client, Producer, batch, broker, options, text, topic};
 
-const ID: &str = "txn";
+pub(crate) const ID: &str = "txn";
 
 fn id(id: &str) -> TransactionalId {
     TransactionalId(text(id))
@@ -51,7 +51,7 @@ async fn write(client: &mut Client, producer: Producer, sequence: i32, value: &s
     client.produce("t", batch(&[value], Some((producer, sequence))), Some(ID)).await.0
 }
 
-async fn end(client: &mut Client, producer: Producer, commit: bool) -> i16 {
+pub(crate) async fn end(client: &mut Client, producer: Producer, commit: bool) -> i16 {
     let request = EndTxnRequest::default()
         .with_transactional_id(id(ID))
         .with_producer_id(producer.id.into())
@@ -232,7 +232,7 @@ fn position(offset: i64) -> Vec<TxnOffsetCommitRequestTopic> {
     ]
 }
 
-async fn send_offset(client: &mut Client, producer: Producer, offset: i64) -> i16 {
+pub(crate) async fn send_offset(client: &mut Client, producer: Producer, offset: i64) -> i16 {
     let request = AddOffsetsToTxnRequest::default()
         .with_transactional_id(id(ID))
         .with_producer_id(producer.id.into())
@@ -252,7 +252,7 @@ async fn send_offset(client: &mut Client, producer: Producer, offset: i64) -> i1
 }
 
 /// The committed offset of the group, or the error code.
-async fn committed(client: &mut Client, stable: bool) -> Result<i64, i16> {
+pub(crate) async fn committed(client: &mut Client, stable: bool) -> Result<i64, i16> {
     let wanted =
         OffsetFetchRequestTopics::default().with_name(topic("t")).with_partition_indexes(vec![0]);
     let group = OffsetFetchRequestGroup::default()
