@@ -33,6 +33,8 @@ pub(super) struct Failure {
 struct State {
     /// Records given to the client whose report has not come.
     outstanding: u64,
+    /// The producer's thread waits until no more than these are outstanding.
+    wake_at: Option<u64>,
     failure: Option<Failure>,
     next: Vec<(TopicPartition, Offset)>,
     /// Reports are expected although none is outstanding: the client purges its queue.
@@ -44,7 +46,7 @@ struct State {
 pub(super) struct DeliveryContext {
     log: ClientLog,
     state: Mutex<State>,
-    /// A report has come.
+    /// So many reports have come as the producer's thread waits for.
     progress: Condvar,
     /// The serving thread has something to do.
     work: Condvar,
@@ -96,19 +98,24 @@ impl DeliveryContext {
     /// Waits until at least one report has come, or the time is up. Returns whether one came.
     pub(super) fn wait_for_progress(&self, deadline: Instant) -> bool {
         let state = self.lock();
-        let before = state.outstanding;
-        let left = deadline.saturating_duration_since(Instant::now());
-        let unchanged = |state: &mut State| state.outstanding >= before && before > 0;
-        let waited = self.progress.wait_timeout_while(state, left, unchanged);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let most = state.outstanding.saturating_sub(1);
+        self.wait_for(state, most, deadline)
     }
 
     /// Waits until every report has come, or the time is up. Returns whether all came.
     pub(super) fn wait_for_all(&self, deadline: Instant) -> bool {
-        let state = self.lock();
+        self.wait_for(self.lock(), 0, deadline)
+    }
+
+    /// Waits until at most so many reports are outstanding. Only the report that makes it so wakes
+    /// the thread: a transaction has thousands, and each wake is a system call.
+    fn wait_for(&self, mut state: MutexGuard<'_, State>, most: u64, deadline: Instant) -> bool {
+        state.wake_at = Some(most);
         let left = deadline.saturating_duration_since(Instant::now());
-        let waited = self.progress.wait_timeout_while(state, left, |state| state.outstanding > 0);
-        !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
+        let waited = self.progress.wait_timeout_while(state, left, |s| s.outstanding > most);
+        let (mut state, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.wake_at = None;
+        !waited.timed_out()
     }
 
     /// Serves reports during the call, which waits for them.
@@ -166,8 +173,11 @@ impl DeliveryContext {
                 state.failure.get_or_insert_with(|| Failure { topic: topic.to_owned(), code });
             }
         }
+        let wake = state.wake_at.is_some_and(|most| state.outstanding <= most);
         drop(state);
-        self.progress.notify_one();
+        if wake {
+            self.progress.notify_one();
+        }
     }
 }
 
