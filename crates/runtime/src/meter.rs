@@ -1,6 +1,5 @@
 //! What a worker counts, gathered per batch so that no record pays for a label look-up.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use throughline_bus::PartitionLag;
@@ -16,7 +15,9 @@ const EVERY: Duration = Duration::from_millis(200);
 /// The metrics of one worker.
 pub(crate) struct Meter {
     metrics: WorkerMetrics,
-    counted: BTreeMap<TopicName, Counts>,
+    counted: Vec<(TopicName, Counts)>,
+    /// The place of the last one: most records are of the same topic as the one before.
+    last: usize,
     /// The time of the newest record that was read.
     newest: Micros,
     reported: Instant,
@@ -31,7 +32,8 @@ struct Counts {
 impl Meter {
     pub(crate) fn new(host: &Host, worker: &WorkerName) -> Self {
         let metrics = host.metrics.worker(worker.as_str());
-        Self { metrics, counted: BTreeMap::new(), newest: now(), reported: Instant::now() }
+        let (counted, last) = (Vec::new(), 0);
+        Self { metrics, counted, last, newest: now(), reported: Instant::now() }
     }
 
     /// The loop turned: counts of the last turns are reported when it is time.
@@ -71,11 +73,15 @@ impl Meter {
     }
 
     fn counts(&mut self, topic: &TopicName) -> &mut Counts {
-        // Looked up by reference first: the name is copied once per report, not per record.
-        if !self.counted.contains_key(topic) {
-            self.counted.insert(topic.clone(), Counts::default());
+        let of = |(known, _): &(TopicName, Counts)| known == topic;
+        if !self.counted.get(self.last).is_some_and(of) {
+            self.last = self.counted.iter().position(of).unwrap_or_else(|| {
+                // The name is copied once per report, not per record.
+                self.counted.push((topic.clone(), Counts::default()));
+                self.counted.len() - 1
+            });
         }
-        self.counted.get_mut(topic).expect("inserted above")
+        &mut self.counted[self.last].1
     }
 
     /// Rows read from the source for a raw topic.
