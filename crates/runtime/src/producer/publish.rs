@@ -1,5 +1,7 @@
 //! Change events, dead letters and the position, as records of one transaction.
 
+use std::io::Write as _;
+
 use throughline_avro::{Schema, SchemaId};
 use throughline_bus::{Outgoing, TransactionalProducer};
 use throughline_connector::{CapturedEntity, PartitionRule, ProducerContext, Rejection};
@@ -13,6 +15,9 @@ use crate::dead_letter::{self, DeadLetter};
 use crate::host::now;
 use crate::positions::{self, Committed};
 use crate::{Host, WorkerError, topics};
+
+/// The header that tells the version of a document to those who do not read it.
+const VERSION_HEADER: &str = "version";
 
 /// The header that names the dump a document came from, for a state store that is rebuilt.
 pub(super) const SCOPE_HEADER: &str = "scope";
@@ -50,7 +55,9 @@ pub(super) struct Publisher {
     positions: Side,
     producer: TransactionalProducer,
     source: Source,
+    /// Used again for every change event, as are the headers: the version and the dump.
     datum: Vec<u8>,
+    headers: [(String, Vec<u8>); 2],
 }
 
 impl Publisher {
@@ -88,6 +95,7 @@ impl Publisher {
             source,
             cx: cx.clone(),
             datum: Vec::new(),
+            headers: [VERSION_HEADER, SCOPE_HEADER].map(|name| (name.to_owned(), Vec::new())),
         })
     }
 
@@ -137,16 +145,18 @@ impl Publisher {
             captured_at,
         }
         .write(&mut self.datum);
-        let mut headers = vec![("version".to_owned(), version.to_string().into_bytes())];
-        if let Some(scope) = origin.scope {
-            headers.push((SCOPE_HEADER.to_owned(), scope.as_bytes().to_vec()));
-        }
+        let [(_, version_text), (_, scope)] = &mut self.headers;
+        version_text.clear();
+        write!(version_text, "{version}").expect("memory takes what is written to it");
+        scope.clear();
+        scope.extend_from_slice(origin.scope.unwrap_or_default().as_bytes());
+        let headers = &self.headers[..1 + usize::from(origin.scope.is_some())];
         let record = Outgoing {
             topic: &published.topic,
             partition: None,
             key: Some((published.key, key)),
             value: Some((published.value, &self.datum)),
-            headers: &headers,
+            headers,
             timestamp: Some(captured_at),
         };
         self.producer.send(&record)?;
