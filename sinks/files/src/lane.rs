@@ -1,7 +1,7 @@
 //! One partition: which records were taken, and the file they go into.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,7 +87,7 @@ impl Lane {
             (Some(value), key) => {
                 let is_delete = is_delete(&mut self.op, value.schema, value.bytes);
                 if let Err(reason) =
-                    part(&mut self.part, self.folder.clone(), record, settings).add(value)?
+                    part(&mut self.part, &self.folder, record, settings).add(value)?
                 {
                     return Err(self.refuse(record.offset, reason));
                 }
@@ -101,7 +101,7 @@ impl Lane {
                 if let Some(at) = follows {
                     self.deletes.remove(at);
                 } else if settings.format == FormatOptions::Jsonl && !self.after_delete {
-                    let part = part(&mut self.part, self.folder.clone(), record, settings);
+                    let part = part(&mut self.part, &self.folder, record, settings);
                     if let Err(reason) = part.add_delete(key) {
                         return Err(self.refuse(record.offset, reason));
                     }
@@ -149,7 +149,7 @@ impl Lane {
             None => {}
         }
         let mut part = None;
-        let part = self::part(&mut part, self.folder.clone(), record, settings);
+        let part = self::part(&mut part, &self.folder, record, settings);
         let added = match (record.value, record.key) {
             (Some(value), _) => part.add(value)?,
             (None, Some(key)) if settings.format == FormatOptions::Jsonl => part.add_delete(key),
@@ -197,11 +197,13 @@ impl Lane {
 
 fn part<'p>(
     part: &'p mut Option<Part>,
-    folder: PathBuf,
+    folder: &Path,
     record: &Record<'_>,
     settings: &Settings,
 ) -> &'p mut Part {
-    part.get_or_insert_with(|| Part::new(folder, settings.format, record.partition, record.offset))
+    part.get_or_insert_with(|| {
+        Part::new(folder.to_owned(), settings.format, record.partition, record.offset)
+    })
 }
 
 /// Whether a canonical record says that its key is gone.
