@@ -22,6 +22,10 @@ use grouped::Groups;
 /// Bytes of the file that one step reads when nothing comes out of it.
 const STEP: u64 = 16 << 20;
 
+/// What an item takes in memory beside its bytes. Rows of stock have about 40 of those: without it a
+/// batch would be ten times as large as its budget, and readers would wait for its end.
+const ITEM: usize = 256;
+
 /// What a file is read for.
 #[derive(Debug)]
 pub(crate) enum Purpose {
@@ -122,7 +126,7 @@ impl Filling<'_> {
     }
 
     pub(crate) fn push(&mut self, item: Item, size: usize) {
-        self.size += size;
+        self.size += ITEM + size;
         self.batch.items.push(item);
     }
 }
