@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::options::BusOptions;
 
@@ -46,6 +46,8 @@ pub(crate) struct ClientLog {
     unlimited: bool,
     window: Mutex<Window>,
     last_error: Mutex<Option<String>>,
+    /// When the connection to a broker last failed.
+    lost: Mutex<Option<Instant>>,
     events: AtomicU64,
 }
 
@@ -63,6 +65,7 @@ impl ClientLog {
             unlimited: options.debug.is_some(),
             window: Mutex::new(Window { began: Instant::now(), lines: 0, held_back: 0 }),
             last_error: Mutex::new(None),
+            lost: Mutex::new(None),
             events: AtomicU64::new(0),
         }
     }
@@ -70,6 +73,12 @@ impl ClientLog {
     /// What the client last complained of.
     pub(crate) fn last_error(&self) -> Option<String> {
         self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a connection failed within this time.
+    pub(crate) fn lost_within(&self, time: Duration) -> bool {
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.is_some_and(|at| at.elapsed() < time)
     }
 
     /// How many callbacks were made; tells a poll that found nothing from one that handled an event.
@@ -128,8 +137,14 @@ impl ClientContext for ClientLog {
     fn error(&self, error: KafkaError, reason: &str) {
         self.event();
         // The end of a partition is told as an error; it is none.
-        if error.rdkafka_error_code() == Some(rdkafka::error::RDKafkaErrorCode::PartitionEOF) {
+        if error.rdkafka_error_code() == Some(Code::PartitionEOF) {
             return;
+        }
+        if matches!(
+            error.rdkafka_error_code(),
+            Some(Code::BrokerTransportFailure | Code::AllBrokersDown)
+        ) {
+            *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
         let Some(held_back) = self.admit(Instant::now()) else { return };
@@ -157,12 +172,14 @@ mod tests {
 
     #[test]
     fn the_last_error_is_kept_and_the_end_of_a_partition_is_none() {
-        use rdkafka::error::RDKafkaErrorCode as Code;
         let log = ClientLog::new("c", &BusOptions::new("a:1", "http://a"));
         log.error(KafkaError::Global(Code::PartitionEOF), "end");
         assert_eq!(log.last_error(), None);
+        log.error(KafkaError::Global(Code::FencedInstanceId), "fenced");
+        assert!(!log.lost_within(Duration::MAX));
         log.error(KafkaError::Global(Code::BrokerTransportFailure), "refused");
         assert_eq!(log.last_error().as_deref(), Some("refused"));
-        assert_eq!(log.events(), 2);
+        assert!(log.lost_within(Duration::MAX) && !log.lost_within(Duration::ZERO));
+        assert_eq!(log.events(), 3);
     }
 }

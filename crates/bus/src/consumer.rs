@@ -39,6 +39,10 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 /// for longer pauses its partitions and polls on.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
 
+/// After so long with its coordinator a member has heard everything that the coordinator knows of
+/// it: three times the session timeout.
+const RECONNECTED: Duration = Duration::from_secs(30);
+
 /// How long calls to the coordinator may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -409,13 +413,19 @@ impl Consumer {
     fn failed(&self, action: &'static str, error: &KafkaError) -> BusError {
         use RDKafkaErrorCode as Code;
         let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-        if is_fenced(code) {
+        // A coordinator that died after it gave the member a new id, and before the member heard of
+        // it, knows the member by that id only: fenced, by nobody else. A second worker that is there
+        // all the same is met again when the connection has lasted.
+        let context = self.pump.consumer.context();
+        let lost = context.log().lost_within(RECONNECTED);
+        if is_fenced(code) && !lost {
             let name = self.instance.clone().unwrap_or_else(|| self.group.clone());
             return BusError::Fenced { name };
         }
         let recovery = match code {
             _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => Recovery::Restart,
             Code::Fatal => Recovery::Restart,
+            _ if is_fenced(code) => Recovery::Restart,
             Code::TopicAuthorizationFailed
             | Code::GroupAuthorizationFailed
             | Code::ClusterAuthorizationFailed
@@ -423,7 +433,7 @@ impl Consumer {
             | Code::InconsistentGroupProtocol => Recovery::Stop,
             _ => Recovery::Retry,
         };
-        let told = self.pump.consumer.context().log().last_error();
+        let told = context.log().last_error();
         let reason = match (error, told) {
             (KafkaError::MessageConsumption(_), Some(told)) => told,
             _ => reason(error),
