@@ -8,9 +8,11 @@
 //! Nothing is skipped in silence: a bench that cannot run is an error that says how to leave it out.
 
 mod broker;
+mod flow;
 mod machine;
 mod normalizer;
 mod process;
+mod program;
 mod report;
 mod settings;
 mod statistics;
@@ -35,6 +37,8 @@ enum Bench {
     All(Settings),
     /// The embedded broker beside Apache Kafka and librdkafka's mock broker.
     Broker(Settings),
+    /// A stock dump through the whole program, from file to file.
+    Flow(Settings),
     /// The mapping of the sample shop's orders beside a hand-written one.
     Normalizer(Settings),
     /// The embedded broker as a process of its own, until its standard input ends.
@@ -54,10 +58,12 @@ fn main() -> Result<()> {
     machine::describe();
     match bench {
         Bench::All(settings) => {
+            flow::run(&settings)?;
             normalizer::run(&settings)?;
             broker::run(&settings)
         }
         Bench::Broker(settings) => broker::run(&settings),
+        Bench::Flow(settings) => flow::run(&settings),
         Bench::Normalizer(settings) => normalizer::run(&settings),
         Bench::Serve { folder } => broker::servers::serve_embedded(&folder),
         Bench::ServeMock => broker::servers::serve_mock(),

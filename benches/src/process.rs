@@ -1,6 +1,7 @@
 //! CPU time and memory of a process, from /proc.
 
 use std::{
+    collections::BTreeMap,
     fs,
     process::{Child, Command},
     time::{Duration, Instant},
@@ -40,6 +41,21 @@ impl Process {
         cpu_seconds(&stat).with_context(|| format!("{path} has an unknown form"))
     }
 
+    /// CPU seconds by the names of its threads, those that ended left out.
+    pub(crate) fn threads(&self) -> Result<BTreeMap<String, f64>> {
+        let folder = format!("/proc/{}/task", self.0.id());
+        let mut threads = BTreeMap::new();
+        let tasks = fs::read_dir(&folder).with_context(|| format!("could not read {folder}"))?;
+        for task in tasks {
+            let task = task?.path();
+            // A thread may end between two looks.
+            let read = |name| fs::read_to_string(task.join(name)).ok();
+            let (Some(name), Some(cpu)) = (read("comm"), read("schedstat")) else { continue };
+            *threads.entry(name.trim().to_owned()).or_default() += nanoseconds(&cpu)? / 1e9;
+        }
+        Ok(threads)
+    }
+
     /// Its resident memory.
     pub(crate) fn memory(&self) -> Result<Memory> {
         let path = format!("/proc/{}/status", self.0.id());
@@ -73,8 +89,13 @@ impl Drop for Process {
 pub(crate) fn thread_cpu() -> Result<f64> {
     const PATH: &str = "/proc/thread-self/schedstat";
     let text = fs::read_to_string(PATH).with_context(|| format!("could not read {PATH}"))?;
-    let nanoseconds = text.split(' ').next().and_then(|text| text.parse::<f64>().ok());
-    Ok(nanoseconds.with_context(|| format!("{PATH} has an unknown form"))? / 1e9)
+    Ok(nanoseconds(&text)? / 1e9)
+}
+
+/// The first number of `schedstat`.
+fn nanoseconds(schedstat: &str) -> Result<f64> {
+    let first = schedstat.split(' ').next().and_then(|text| text.parse().ok());
+    first.with_context(|| format!("{schedstat:?} is not what schedstat should be"))
 }
 
 /// Fields 14 and 15 of `stat`, counted behind the name, which may contain anything.
@@ -122,6 +143,8 @@ mod tests {
         let sleep = Command::new("sleep").arg("60").spawn().unwrap();
         let process = Process::new(sleep);
         assert!(process.cpu().unwrap() < 10.0);
+        let threads = process.threads().unwrap();
+        assert_eq!(threads.keys().map(String::as_str).collect::<Vec<_>>(), ["sleep"]);
         let memory = process.memory().unwrap();
         assert!(memory.now > 0.0 && memory.peak >= memory.now);
     }

@@ -14,6 +14,9 @@ pub(crate) struct Settings {
     /// Records that every broker takes and gives before anything is measured.
     #[arg(long, default_value_t = 3_000_000)]
     pub(crate) warm_up: u64,
+    /// Rows of the stock dump that goes through the whole flow.
+    #[arg(long, default_value_t = 500_000, value_parser = rows)]
+    pub(crate) rows: usize,
     /// Length of one run at 1,000 records a second.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) latency_seconds: u64,
@@ -23,4 +26,9 @@ pub(crate) struct Settings {
     /// Leave Apache Kafka out, which needs Java and Maven.
     #[arg(long)]
     pub(crate) without_kafka: bool,
+}
+
+fn rows(text: &str) -> Result<usize, String> {
+    let rows = text.parse().map_err(|error| format!("{error}"))?;
+    if rows < 1_000 { Err("at least 1000".to_owned()) } else { Ok(rows) }
 }
