@@ -15,6 +15,7 @@ mod process;
 mod program;
 mod report;
 mod settings;
+mod start;
 mod statistics;
 
 use std::path::PathBuf;
@@ -41,6 +42,8 @@ enum Bench {
     Flow(Settings),
     /// The mapping of the sample shop's orders beside a hand-written one.
     Normalizer(Settings),
+    /// How soon the program is of use, and what it costs while it is not used.
+    Start(Settings),
     /// The embedded broker as a process of its own, until its standard input ends.
     #[command(hide = true)]
     Serve {
@@ -58,6 +61,7 @@ fn main() -> Result<()> {
     machine::describe();
     match bench {
         Bench::All(settings) => {
+            start::run(&settings)?;
             flow::run(&settings)?;
             normalizer::run(&settings)?;
             broker::run(&settings)
@@ -65,6 +69,7 @@ fn main() -> Result<()> {
         Bench::Broker(settings) => broker::run(&settings),
         Bench::Flow(settings) => flow::run(&settings),
         Bench::Normalizer(settings) => normalizer::run(&settings),
+        Bench::Start(settings) => start::run(&settings),
         Bench::Serve { folder } => broker::servers::serve_embedded(&folder),
         Bench::ServeMock => broker::servers::serve_mock(),
     }

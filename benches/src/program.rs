@@ -26,6 +26,12 @@ pub(crate) fn build() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// The same program as packages ship it, when it has been built.
+pub(crate) fn dist() -> Result<Option<PathBuf>> {
+    let program = target_folder()?.join("dist/throughline");
+    Ok(program.is_file().then_some(program))
+}
+
 /// A new folder on the disk of the target folder: a temporary folder may be memory.
 pub(crate) fn data_folder() -> Result<TempDir> {
     let parent = target_folder()?.join("benches");
