@@ -15,7 +15,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use throughline_connector::{Outputs, Processor, Produced};
-use throughline_processor_normalizer::Normalizer;
+use throughline_processor_normalizer::{Arena, Normalizer};
 
 use self::{
     handwritten::Handwritten,
@@ -179,22 +179,24 @@ impl Bench {
     }
 
     fn normalizer_pass(&self) -> Result<Steps> {
+        let arena = Arena::default();
         let start = Instant::now();
-        let mut documents = Vec::new();
+        let mut stages = Vec::new();
         for record in self.events.records() {
-            let stages = self.normalizer.stages(&record)?.context("the topic is not read")?;
-            let document = stages.decode()?.context("an event has no document")?;
-            documents.push((stages, document));
+            stages.push(self.normalizer.stages(&record)?.context("the topic is not read")?);
+        }
+        let mut documents = Vec::with_capacity(stages.len());
+        for stages in &stages {
+            documents.push(stages.decode(&arena)?.context("an event has no document")?);
         }
         let decoded = Instant::now();
         let mut mapped = Vec::with_capacity(documents.len());
-        for (stages, document) in documents {
-            let records = stages.map(document)?;
-            mapped.push((stages, records));
+        for (stages, document) in stages.iter().zip(documents) {
+            mapped.push(stages.map(document, &arena)?);
         }
         let was_mapped = Instant::now();
         let mut out = Outputs::default();
-        for (stages, records) in mapped {
+        for (stages, records) in stages.iter().zip(mapped) {
             out.records.clear();
             stages.encode(records, &mut out)?;
             black_box(&out);

@@ -25,11 +25,12 @@ pub(crate) struct Contract<'a> {
     pub(crate) canonical: &'a [&'static CanonicalEntity],
 }
 
-/// Compiles a mapping; all mistakes at once, in the order of the text.
+/// Compiles a mapping, and gives its syntax tree too; all mistakes at once, in the order of the
+/// text.
 pub(crate) fn compile(
     source: Source<'_>,
     contract: &Contract<'_>,
-) -> Result<Program, Vec<LoadError>> {
+) -> Result<(Program, vrl::parser::ast::Program), Vec<LoadError>> {
     let document = kinds::of_node(contract.document.root());
     let ast = vrl::parser::parse(source.text).map_err(|error| {
         let labels = error.labels();
@@ -55,7 +56,7 @@ pub(crate) fn compile(
         Ok(result) => {
             findings.extend(outputs::check(source, &ast, &result.program, contract.canonical));
             if findings.is_empty() {
-                return Ok(result.program);
+                return Ok((result.program, ast));
             }
         }
         Err(diagnostics) => {

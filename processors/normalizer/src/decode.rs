@@ -1,4 +1,4 @@
-//! A document as a mapping sees it: an Avro datum read by position into a VRL value.
+//! A document as a mapping sees it: an Avro datum read by position into a value.
 //!
 //! | Avro | in a mapping |
 //! | --- | --- |
@@ -13,12 +13,13 @@
 //! So there is no float anywhere, and a time that names no zone cannot be taken for one that does.
 //! Fields that the mapping does not read are skipped without being looked at.
 
+mod read;
+
 use std::sync::Arc;
 
-use bytes::Bytes;
-use chrono::{DateTime, Utc};
-use throughline_avro::{Cursor, DecodeError, Logical, Node, write_json};
-use vrl::value::{KeyString, ObjectMap, Value};
+use throughline_avro::{Cursor, DecodeError, Logical, Node};
+
+use crate::value::{Scope, Value, Vocabulary, VocabularyBuilder};
 
 /// Why a document could not be given to its mapping.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -71,49 +72,99 @@ enum Plan {
     Bytes,
     String,
     Fixed(usize),
-    Enum(Vec<Bytes>),
+    Enum(Vec<String>),
     Array(Box<Plan>),
     Map(Box<Plan>),
     Union(Vec<Plan>),
-    Record(Vec<Step>, Vec<(KeyString, Value)>),
+    Record(RecordPlan),
+}
+
+/// How to read a record as an object of the reader's shape.
+#[derive(Debug)]
+struct RecordPlan {
+    shape: usize,
+    /// How many fields the shape has.
+    len: usize,
+    /// What to do with the writer's fields.
+    steps: Vec<Step>,
+    /// Fields that the writer does not have: their place and their default as a datum.
+    defaults: Vec<(usize, Vec<u8>, Plan)>,
 }
 
 #[derive(Debug)]
 enum Step {
     Skip(Arc<Node>),
-    Read(KeyString, Plan),
+    /// Into this place of the object.
+    Read(usize, Plan),
 }
 
 impl DocumentPlan {
     /// Reads documents written with `writer` as documents of `reader`, the pack's schema.
     ///
-    /// `reads` tells which of the document's own fields the mapping looks at.
+    /// `reads` tells which of the document's own fields the mapping looks at; the vocabulary has
+    /// the shapes of the reader's records.
     pub(crate) fn new(
         writer: &Node,
         reader: &Node,
         reads: &dyn Fn(&str) -> bool,
+        vocabulary: &Vocabulary,
     ) -> Result<Self, PlanError> {
         let (Node::Record(_), Node::Record(_)) = (writer, reader) else {
             return Err(PlanError::NotARecord);
         };
-        record(writer, reader, "", reads).map(Self)
+        record(writer, reader, "", reads, vocabulary).map(Self)
     }
 
     /// The document of a datum.
-    pub(crate) fn read(&self, datum: &[u8]) -> Result<Value, DocumentError> {
-        // Texts are slices of one shared copy: one allocation a document instead of one a field.
-        let shared = Bytes::copy_from_slice(datum);
+    pub(crate) fn read<'a>(
+        &'a self,
+        datum: &'a [u8],
+        scope: Scope<'a>,
+    ) -> Result<Value<'a>, DocumentError> {
         let mut cursor = Cursor::new(datum);
-        let value = read(&self.0, &mut cursor, &shared)?;
+        let value = read::value(&self.0, &mut cursor, scope)?;
         cursor.finish()?;
         Ok(value)
     }
 }
 
-fn plan(writer: &Node, reader: &Node, path: &str) -> Result<Plan, PlanError> {
+/// Adds the shapes of the records that documents are read as.
+pub(crate) fn add_shapes(
+    reader: &Node,
+    reads: &dyn Fn(&str) -> bool,
+    vocabulary: &mut VocabularyBuilder,
+) {
+    match reader {
+        Node::Record(record) => {
+            vocabulary.shape(names(record, reads));
+            record.fields.iter().for_each(|field| add_shapes(&field.node, &|_| true, vocabulary));
+        }
+        Node::Array(inner) | Node::Map(inner) => add_shapes(inner, &|_| true, vocabulary),
+        Node::Union(branches) => {
+            branches.iter().for_each(|branch| add_shapes(branch, &|_| true, vocabulary));
+        }
+        _ => {}
+    }
+}
+
+/// The fields of a record that are read, by name.
+fn names(record: &throughline_avro::Record, reads: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let names = record.fields.iter().map(|field| field.name.clone());
+    let mut names: Vec<_> = names.filter(|name| reads(name)).collect();
+    names.sort_unstable();
+    names
+}
+
+fn plan(
+    writer: &Node,
+    reader: &Node,
+    path: &str,
+    vocabulary: &Vocabulary,
+) -> Result<Plan, PlanError> {
     if let Node::Union(branches) = writer {
-        let branches = branches.iter().map(|branch| {
-            if matches!(**branch, Node::Null) { Ok(Plan::Null) } else { plan(branch, reader, path) }
+        let branches = branches.iter().map(|branch| match **branch {
+            Node::Null => Ok(Plan::Null),
+            _ => plan(branch, reader, path, vocabulary),
         });
         return Ok(Plan::Union(branches.collect::<Result<_, _>>()?));
     }
@@ -130,12 +181,12 @@ fn plan(writer: &Node, reader: &Node, path: &str) -> Result<Plan, PlanError> {
     }
     Ok(match (writer, reader) {
         (Node::Array(writer), Node::Array(reader)) => {
-            Plan::Array(Box::new(plan(writer, reader, &format!("{path}[]"))?))
+            Plan::Array(Box::new(plan(writer, reader, &format!("{path}[]"), vocabulary)?))
         }
         (Node::Map(writer), Node::Map(reader)) => {
-            Plan::Map(Box::new(plan(writer, reader, &format!("{path}.*"))?))
+            Plan::Map(Box::new(plan(writer, reader, &format!("{path}.*"), vocabulary)?))
         }
-        (Node::Record(_), _) => record(writer, reader, path, &|_| true)?,
+        (Node::Record(_), _) => record(writer, reader, path, &|_| true, vocabulary)?,
         (Node::Recursive(_), _) | (_, Node::Recursive(_)) => {
             return Err(PlanError::Recursive { field: path.to_owned() });
         }
@@ -148,40 +199,47 @@ fn record(
     reader: &Node,
     path: &str,
     reads: &dyn Fn(&str) -> bool,
+    vocabulary: &Vocabulary,
 ) -> Result<Plan, PlanError> {
     let (Node::Record(writer), Node::Record(reader)) = (writer, reader) else {
         return Err(PlanError::NotARecord);
     };
     let below =
         |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let names = names(reader, reads);
+    let place = |name: &str| names.iter().position(|known| known == name);
     let mut steps = Vec::with_capacity(writer.fields.len());
     for field in &writer.fields {
         let name = field.name.as_str();
-        steps.push(match reader.field(name) {
-            Some((_, known)) if reads(name) => {
-                Step::Read(KeyString::from(name), plan(&field.node, &known.node, &below(name))?)
+        steps.push(match (reader.field(name), place(name)) {
+            (Some((_, known)), Some(place)) => {
+                Step::Read(place, plan(&field.node, &known.node, &below(name), vocabulary)?)
             }
             _ => Step::Skip(Arc::clone(&field.node)),
         });
     }
-    let mut missing = Vec::new();
+    let mut defaults = Vec::new();
     for field in &reader.fields {
         let name = field.name.as_str();
-        if reads(name) && writer.field(name).is_none() {
-            let default = default_value(field).ok_or(PlanError::Missing { field: below(name) })?;
-            missing.push((KeyString::from(name), default));
-        }
+        let Some(place) = place(name).filter(|_| writer.field(name).is_none()) else { continue };
+        let (datum, plan) =
+            default(field, vocabulary).ok_or_else(|| PlanError::Missing { field: below(name) })?;
+        defaults.push((place, datum, plan));
     }
-    Ok(Plan::Record(steps, missing))
+    let shape = vocabulary.shape_of(&names).expect("the shapes of the reader's records are known");
+    Ok(Plan::Record(RecordPlan { shape, len: names.len(), steps, defaults }))
 }
 
-/// A field's default as a document would have it.
-fn default_value(field: &throughline_avro::Field) -> Option<Value> {
+/// A field's default as a datum, and how to read it.
+fn default(field: &throughline_avro::Field, vocabulary: &Vocabulary) -> Option<(Vec<u8>, Plan)> {
     field.default.as_ref()?;
     let mut datum = Vec::new();
     throughline_avro::default_to_datum(field, &mut datum).ok()?;
-    let plan = plan(&field.node, &field.node, &field.name).ok()?;
-    read(&plan, &mut Cursor::new(&datum), &Bytes::copy_from_slice(&datum)).ok()
+    let plan = plan(&field.node, &field.node, &field.name, vocabulary).ok()?;
+    // One that cannot be read is like none.
+    let arena = crate::value::Arena::default();
+    read::value(&plan, &mut Cursor::new(&datum), arena.scope(vocabulary)).ok()?;
+    Some((datum, plan))
 }
 
 /// Whether a mapping sees values of both types the same way.
@@ -240,126 +298,10 @@ fn scalar(node: &Node) -> Plan {
         Node::String(_) => Plan::String,
         Node::Fixed(_, Some(_)) => text(),
         Node::Fixed(len, None) => Plan::Fixed(*len),
-        Node::Enum(symbols) => {
-            Plan::Enum(symbols.iter().map(|s| Bytes::copy_from_slice(s.as_bytes())).collect())
-        }
+        Node::Enum(symbols) => Plan::Enum(symbols.clone()),
         // Null; the types that hold others are handled where they are met.
         _ => Plan::Null,
     }
-}
-
-/// A plan is as deep as its schema, which is bounded and not recursive.
-fn read(plan: &Plan, cursor: &mut Cursor<'_>, shared: &Bytes) -> Result<Value, DocumentError> {
-    Ok(match plan {
-        Plan::Null => Value::Null,
-        Plan::Boolean => Value::Boolean(cursor.boolean()?),
-        Plan::Int => Value::Integer(i64::from(cursor.int()?)),
-        Plan::Long => Value::Integer(cursor.long()?),
-        Plan::Timestamp(unit) => timestamp(cursor.long()?, *unit)?,
-        // Each at its own precision: the shortest text of an f32 is not that of the f64 it widens to.
-        Plan::Float => float_text(cursor.float()?, f32::is_finite)?,
-        Plan::Double => float_text(cursor.double()?, f64::is_finite)?,
-        Plan::Decimal(scale) => decimal_text(cursor, *scale)?,
-        Plan::Text(node) => json_text(node, cursor)?,
-        Plan::Bytes => {
-            let len = cursor.bytes()?.len();
-            slice(shared, cursor.position() - len, cursor.position())
-        }
-        Plan::String => {
-            let len = cursor.str()?.len();
-            slice(shared, cursor.position() - len, cursor.position())
-        }
-        Plan::Fixed(len) => {
-            cursor.fixed(*len)?;
-            slice(shared, cursor.position() - len, cursor.position())
-        }
-        Plan::Enum(symbols) => Value::Bytes(symbols[cursor.enum_index(symbols.len())?].clone()),
-        Plan::Array(item) => {
-            let mut items = Vec::new();
-            while let Some(block) = cursor.block()? {
-                items.reserve(block.items.min(cursor.remaining()));
-                for _ in 0..block.items {
-                    items.push(read(item, cursor, shared)?);
-                }
-            }
-            Value::Array(items)
-        }
-        Plan::Map(value) => {
-            let mut entries = ObjectMap::new();
-            while let Some(block) = cursor.block()? {
-                for _ in 0..block.items {
-                    let key = KeyString::from(cursor.str()?);
-                    entries.insert(key, read(value, cursor, shared)?);
-                }
-            }
-            Value::Object(entries)
-        }
-        Plan::Union(branches) => {
-            let branch = cursor.union_branch(branches.len())?;
-            read(&branches[branch], cursor, shared)?
-        }
-        Plan::Record(steps, missing) => {
-            let mut fields: ObjectMap = missing.iter().cloned().collect();
-            for step in steps {
-                match step {
-                    Step::Skip(node) => cursor.skip(node)?,
-                    Step::Read(name, plan) => {
-                        fields.insert(name.clone(), read(plan, cursor, shared)?);
-                    }
-                }
-            }
-            Value::Object(fields)
-        }
-    })
-}
-
-fn float_text<F: std::fmt::Display + Copy>(
-    number: F,
-    finite: fn(F) -> bool,
-) -> Result<Value, DocumentError> {
-    if finite(number) { Ok(Value::from(number.to_string())) } else { Err(DocumentError::NotFinite) }
-}
-
-/// Up to 38 digits by arithmetic; longer ones the long way.
-fn decimal_text(cursor: &mut Cursor<'_>, scale: u32) -> Result<Value, DocumentError> {
-    let start = cursor.clone();
-    let bytes = cursor.bytes()?;
-    if bytes.len() > 16 {
-        let node = Node::Bytes(Some(Logical::Decimal { precision: 1_000, scale }));
-        return json_text(&node, &mut start.clone());
-    }
-    let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
-    let mut wide = [if negative { 0xff } else { 0 }; 16];
-    wide[16 - bytes.len()..].copy_from_slice(bytes);
-    let unscaled = i128::from_be_bytes(wide);
-    let scale = scale as usize;
-    let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
-    let (whole, fraction) = digits.split_at(digits.len() - scale);
-    let sign = if negative { "-" } else { "" };
-    let point = if scale == 0 { "" } else { "." };
-    Ok(Value::from(format!("{sign}{whole}{point}{fraction}")))
-}
-
-/// The JSON text of a value that is a JSON string, or a number where its time cannot be written.
-fn json_text(node: &Node, cursor: &mut Cursor<'_>) -> Result<Value, DocumentError> {
-    let mut text = Vec::new();
-    write_json(node, cursor, &mut text)?;
-    let bare = text.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(&text);
-    Ok(Value::Bytes(Bytes::copy_from_slice(bare)))
-}
-
-/// A part of the datum that shares the datum's one copy.
-fn slice(shared: &Bytes, start: usize, end: usize) -> Value {
-    Value::Bytes(shared.slice(start..end))
-}
-
-fn timestamp(ticks: i64, unit: Unit) -> Result<Value, DocumentError> {
-    let time: Option<DateTime<Utc>> = match unit {
-        Unit::Millis => DateTime::from_timestamp_millis(ticks),
-        Unit::Micros => DateTime::from_timestamp_micros(ticks),
-        Unit::Nanos => Some(DateTime::from_timestamp_nanos(ticks)),
-    };
-    time.map(Value::Timestamp).ok_or(DocumentError::Time)
 }
 
 #[cfg(test)]

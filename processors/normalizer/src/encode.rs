@@ -1,4 +1,4 @@
-//! Canonical records from VRL values to Avro, by position and without a value tree in between.
+//! Canonical records from values to Avro, by position and without a value tree in between.
 //!
 //! A field that the value lacks, or has as null, is written as null where the schema allows that and
 //! as its default where it has one. A field named `system` that is a required string is the
@@ -6,80 +6,16 @@
 //! value of another type, are errors with the path to them; text is not checked against the lists
 //! of words in the documentation, since a source may have words of its own.
 
-use std::fmt;
+mod error;
 
 use throughline_avro::{
     Field, Logical, Node, put_block, put_block_end, put_boolean, put_long, put_str,
     put_union_branch,
 };
 use throughline_event::SystemName;
-use vrl::value::{ObjectMap, Value};
 
-/// More fields than any canonical record has; a record's values are collected on the stack.
-const MAX_FIELDS: usize = 40;
-
-/// Why a value is not a record of the schema.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {problem}")]
-pub(crate) struct EncodeError {
-    /// From the record: `lines[2].unit_price`.
-    pub(crate) path: Path,
-    /// What is wrong there.
-    pub(crate) problem: Problem,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Problem {
-    #[error("expected {expected}, found {found}")]
-    Type { expected: &'static str, found: String },
-    #[error("the schema has no such field")]
-    UnknownField,
-    #[error("the field is required")]
-    Missing,
-    #[error("the number does not fit {expected}")]
-    Range { expected: &'static str },
-    #[error("the text is not UTF-8")]
-    Utf8,
-}
-
-/// Segments from the inside out, since errors travel that way.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Path(Vec<Segment>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
-    Field(String),
-    Item(usize),
-}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, segment) in self.0.iter().rev().enumerate() {
-            match segment {
-                Segment::Field(name) if at == 0 => f.write_str(name)?,
-                Segment::Field(name) => write!(f, ".{name}")?,
-                Segment::Item(index) => write!(f, "[{index}]")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl EncodeError {
-    fn new(problem: Problem) -> Self {
-        Self { path: Path::default(), problem }
-    }
-
-    fn at_field(mut self, name: &str) -> Self {
-        self.path.0.push(Segment::Field(name.to_owned()));
-        self
-    }
-
-    fn at_item(mut self, index: usize) -> Self {
-        self.path.0.push(Segment::Item(index));
-        self
-    }
-}
+pub(crate) use self::error::{EncodeError, Problem};
+use crate::value::{Object, Symbol, Value, VocabularyBuilder};
 
 /// How to write one type.
 #[derive(Debug)]
@@ -100,13 +36,11 @@ pub(crate) enum Encoder {
 #[derive(Debug)]
 pub(crate) struct RecordEncoder {
     fields: Vec<FieldEncoder>,
-    /// Beginning of the name and index into `fields`, by name: the order of a value's own keys.
-    by_name: Vec<(u64, usize)>,
 }
 
 #[derive(Debug)]
 struct FieldEncoder {
-    name: String,
+    name: Symbol,
     encoder: Encoder,
     /// The bytes of the field when the value lacks it.
     default: Option<Vec<u8>>,
@@ -114,39 +48,43 @@ struct FieldEncoder {
 
 impl Encoder {
     /// The writer of a type that the canonical schemas use; nothing for any other.
-    pub(crate) fn new(node: &Node, system: &SystemName) -> Option<Self> {
+    pub(crate) fn new(
+        node: &Node,
+        system: &SystemName,
+        vocabulary: &mut VocabularyBuilder,
+    ) -> Option<Self> {
         Some(match node {
             Node::Boolean => Self::Boolean,
             Node::Int(None) => Self::Int,
             Node::Long(None) => Self::Long,
             Node::Long(Some(Logical::TimestampMicros)) => Self::Timestamp,
             Node::String(None) => Self::String,
-            Node::Array(item) => Self::Array(Box::new(Self::new(item, system)?)),
-            Node::Map(value) => Self::Map(Box::new(Self::new(value, system)?)),
+            Node::Array(item) => Self::Array(Box::new(Self::new(item, system, vocabulary)?)),
+            Node::Map(value) => Self::Map(Box::new(Self::new(value, system, vocabulary)?)),
             Node::Union(branches) => {
                 let null = branches.iter().position(|branch| matches!(**branch, Node::Null))?;
                 let other = 1_usize.checked_sub(null)?;
-                let inner = Self::new(branches.get(other)?, system)?;
+                let inner = Self::new(branches.get(other)?, system, vocabulary)?;
                 (branches.len() == 2).then_some(())?;
                 Self::Optional(null, other, Box::new(inner))
             }
-            Node::Record(record) => Self::Record(RecordEncoder::new(&record.fields, system)?),
+            Node::Record(record) => {
+                Self::Record(RecordEncoder::new(&record.fields, system, vocabulary)?)
+            }
             _ => return None,
         })
     }
 
-    fn write(&self, value: &Value, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    fn write(&self, value: Value<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match (self, value) {
-            (Self::String, Value::Bytes(_) | Value::String(_)) => match value.to_str() {
-                Some(text) => put_str(out, text),
-                None => return Err(EncodeError::new(Problem::Utf8)),
-            },
-            (Self::Long, Value::Integer(number)) => put_long(out, *number),
-            (Self::Int, Value::Integer(number)) => match i32::try_from(*number) {
+            (Self::String, Value::Text(text)) => put_str(out, text),
+            (Self::String, Value::Bytes(_)) => return Err(EncodeError::new(Problem::Utf8)),
+            (Self::Long, Value::Integer(number)) => put_long(out, number),
+            (Self::Int, Value::Integer(number)) => match i32::try_from(number) {
                 Ok(number) => put_long(out, i64::from(number)),
                 Err(_) => return Err(EncodeError::new(Problem::Range { expected: "an int" })),
             },
-            (Self::Boolean, Value::Boolean(boolean)) => put_boolean(out, *boolean),
+            (Self::Boolean, Value::Boolean(boolean)) => put_boolean(out, boolean),
             (Self::Timestamp, Value::Timestamp(time)) => put_long(out, time.timestamp_micros()),
             (Self::Optional(null, ..), Value::Null) => put_union_branch(out, *null),
             (Self::Optional(_, other, inner), value) => {
@@ -158,7 +96,7 @@ impl Encoder {
                 if !items.is_empty() {
                     put_block(out, items.len());
                     for (at, value) in items.iter().enumerate() {
-                        item.write(value, out).map_err(|error| error.at_item(at))?;
+                        item.write(*value, out).map_err(|error| error.at_item(at))?;
                     }
                 }
                 put_block_end(out);
@@ -169,15 +107,12 @@ impl Encoder {
         Ok(())
     }
 
-    fn write_entries(&self, entries: &ObjectMap, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    fn write_entries(&self, entries: Object<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         // A null entry is an entry that is not there: `{"a": .maybe}` need not be guarded.
-        let present = entries.values().filter(|value| !matches!(value, Value::Null)).count();
+        let present = entries.values().iter().filter(|value| !value.is_null()).count();
         if present > 0 {
             put_block(out, present);
-            for (key, value) in entries {
-                if matches!(value, Value::Null) {
-                    continue;
-                }
+            for (key, value) in entries.entries().filter(|(_, value)| !value.is_null()) {
                 put_str(out, key);
                 self.write(value, out).map_err(|error| error.at_field(key))?;
             }
@@ -186,7 +121,7 @@ impl Encoder {
         Ok(())
     }
 
-    fn refuse(&self, value: &Value) -> EncodeError {
+    fn refuse(&self, value: Value<'_>) -> EncodeError {
         let problem = match value {
             Value::Null => Problem::Missing,
             value => {
@@ -211,63 +146,59 @@ impl Encoder {
 
 impl RecordEncoder {
     /// The writer of these fields, in their order.
-    pub(crate) fn new(fields: &[Field], system: &SystemName) -> Option<Self> {
-        if fields.len() > MAX_FIELDS {
-            return None;
-        }
-        let fields: Vec<_> =
-            fields.iter().map(|field| FieldEncoder::new(field, system)).collect::<Option<_>>()?;
-        let mut by_name: Vec<_> =
-            fields.iter().enumerate().map(|(at, field)| (prefix(&field.name), at)).collect();
-        by_name.sort_by(|a, b| fields[a.1].name.cmp(&fields[b.1].name));
-        Some(Self { fields, by_name })
+    pub(crate) fn new(
+        fields: &[Field],
+        system: &SystemName,
+        vocabulary: &mut VocabularyBuilder,
+    ) -> Option<Self> {
+        let fields = fields.iter().map(|field| FieldEncoder::new(field, system, vocabulary));
+        Some(Self { fields: fields.collect::<Option<_>>()? })
     }
 
     /// Appends a record.
-    pub(crate) fn write(&self, value: &ObjectMap, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let mut found = [None; MAX_FIELDS];
-        let mut known = self.by_name.iter();
-        // Both sides are in the order of names, so one pass pairs them.
-        'keys: for (key, value) in value {
-            let begin = prefix(key);
-            for (known, at) in known.by_ref() {
-                let by_text = || self.fields[*at].name.as_str().cmp(key.as_str());
-                match known.cmp(&begin).then_with(by_text) {
-                    std::cmp::Ordering::Less => {}
-                    std::cmp::Ordering::Equal => {
-                        found[*at] = Some(value);
-                        continue 'keys;
-                    }
-                    std::cmp::Ordering::Greater => break,
-                }
+    pub(crate) fn write(&self, record: Object<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let mut known = 0;
+        for field in &self.fields {
+            let value = record.get(&field.name);
+            known += usize::from(value.is_some());
+            if let Err(error) = field.write(value, out) {
+                // A misspelled field explains why another one is missing.
+                return Err(self.unknown_field(record).unwrap_or(error));
             }
-            return Err(EncodeError::new(Problem::UnknownField).at_field(key));
         }
-        for (field, value) in self.fields.iter().zip(found) {
-            field.write(value, out)?;
+        if known == record.len() {
+            return Ok(());
         }
-        Ok(())
+        self.unknown_field(record).map_or(Ok(()), Err)
+    }
+
+    /// The first field of a record that the schema does not have.
+    fn unknown_field(&self, record: Object<'_>) -> Option<EncodeError> {
+        let known = |name: &str| self.fields.iter().any(|field| field.name.name() == name);
+        let (name, _) = record.entries().find(|(name, _)| !known(name))?;
+        Some(EncodeError::new(Problem::UnknownField).at_field(name))
     }
 
     /// Appends the one field of a record.
     pub(crate) fn write_field(
         &self,
         at: usize,
-        value: Option<&Value>,
+        record: Object<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
-        self.fields[at].write(value, out)
+        let field = &self.fields[at];
+        field.write(record.get(&field.name), out)
     }
 
     /// The place of a field.
     pub(crate) fn position(&self, name: &str) -> Option<usize> {
-        self.fields.iter().position(|field| field.name == name)
+        self.fields.iter().position(|field| field.name.name() == name)
     }
 }
 
 impl FieldEncoder {
-    fn new(field: &Field, system: &SystemName) -> Option<Self> {
-        let encoder = Encoder::new(&field.node, system)?;
+    fn new(field: &Field, system: &SystemName, vocabulary: &mut VocabularyBuilder) -> Option<Self> {
+        let encoder = Encoder::new(&field.node, system, vocabulary)?;
         let default = if field.name == "system" && matches!(encoder, Encoder::String) {
             let mut bytes = Vec::new();
             put_str(&mut bytes, system.as_str());
@@ -279,29 +210,26 @@ impl FieldEncoder {
         } else {
             None
         };
-        Some(Self { name: field.name.clone(), encoder, default })
+        Some(Self { name: vocabulary.symbol(&field.name), encoder, default })
     }
 
-    fn write(&self, value: Option<&Value>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    #[inline]
+    fn write(&self, value: Option<Value<'_>>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match (value, &self.default) {
             (None | Some(Value::Null), Some(default)) => {
-                out.extend_from_slice(default);
+                // Nearly all defaults are null, zero or empty.
+                match default[..] {
+                    [byte] => out.push(byte),
+                    _ => out.extend_from_slice(default),
+                }
                 Ok(())
             }
-            (None, None) => Err(EncodeError::new(Problem::Missing).at_field(&self.name)),
+            (None, None) => Err(EncodeError::new(Problem::Missing).at_field(self.name.name())),
             (Some(value), _) => {
-                self.encoder.write(value, out).map_err(|error| error.at_field(&self.name))
+                self.encoder.write(value, out).map_err(|error| error.at_field(self.name.name()))
             }
         }
     }
-}
-
-/// The first eight bytes as a number that sorts as they do: most names differ in it.
-fn prefix(name: &str) -> u64 {
-    let mut bytes = [0; 8];
-    let len = name.len().min(8);
-    bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
-    u64::from_be_bytes(bytes)
 }
 
 #[cfg(test)]

@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use throughline_avro::Schema;
 use throughline_connector::{Headers, Outputs, ProcessError, Produced};
 use throughline_event::{Datum, EnvelopeSchema, EnvelopeView, Record, TopicName};
-use vrl::compiler::state::RuntimeState;
-use vrl::value::{ObjectMap, Value};
 
 use crate::decode::DocumentPlan;
 use crate::invariants;
 use crate::mapping::Mapping;
 use crate::meta::{MetaOp, MetaWriter};
 use crate::record::RecordWriter;
+use crate::value::{Arena, Object, Value, Vocabulary};
 
 /// Writer's schemas that one entity remembers; a topic has a handful in its life.
 const MAX_PLANS: usize = 32;
@@ -25,6 +24,8 @@ pub(crate) struct Entity {
     pub(crate) mapping: Mapping,
     pub(crate) meta: MetaWriter,
     pub(crate) writers: Vec<RecordWriter>,
+    /// The names and shapes of the documents, of the mapping and of the records.
+    pub(crate) vocabulary: Vocabulary,
     pub(crate) plans: Plans,
 }
 
@@ -40,36 +41,37 @@ pub(crate) struct Plan {
 pub(crate) struct Plans(Mutex<Vec<(Arc<Schema>, Arc<Plan>)>>);
 
 /// A canonical record that a document maps to.
-pub(crate) struct Mapped {
+pub(crate) struct Mapped<'a> {
     /// Which of the entity's writers it is for.
     pub(crate) writer: usize,
-    pub(crate) record: ObjectMap,
+    pub(crate) record: Object<'a>,
 }
 
 /// A mapped record with its bytes.
-struct Encoded {
+#[derive(Clone)]
+struct Encoded<'a> {
     writer: usize,
     key: Vec<u8>,
     body: Vec<u8>,
-    record: ObjectMap,
+    record: Object<'a>,
 }
 
 /// The records of one side of a change.
-struct Side {
-    records: Vec<Encoded>,
+struct Side<'a> {
+    records: Vec<Encoded<'a>>,
     /// Places in `records`, by writer and key.
     by_key: Vec<usize>,
 }
 
-impl Encoded {
+impl Encoded<'_> {
     fn place(&self) -> (usize, &[u8]) {
         (self.writer, &self.key)
     }
 }
 
-impl Side {
+impl<'a> Side<'a> {
     /// The record with the same key.
-    fn find(&self, other: &Encoded) -> Option<&Encoded> {
+    fn find(&self, other: &Encoded<'_>) -> Option<&Encoded<'a>> {
         let found =
             self.by_key.binary_search_by(|at| self.records[*at].place().cmp(&other.place()));
         found.ok().map(|at| &self.records[self.by_key[at]])
@@ -97,8 +99,9 @@ impl Entity {
         let envelope =
             EnvelopeSchema::new((**schema).clone()).map_err(|error| refuse(error.to_string()))?;
         let reads = |field: &str| self.mapping.reads(field);
-        let document = DocumentPlan::new(envelope.document(), self.document.root(), &reads)
-            .map_err(|error| refuse(error.to_string()))?;
+        let document =
+            DocumentPlan::new(envelope.document(), self.document.root(), &reads, &self.vocabulary)
+                .map_err(|error| refuse(error.to_string()))?;
         Ok(Plan { envelope, document })
     }
 
@@ -123,41 +126,46 @@ impl Entity {
     }
 
     /// A document as the mapping sees it.
-    pub(crate) fn decode(&self, plan: &Plan, datum: &[u8]) -> Result<Value, ProcessError> {
-        plan.document.read(datum).map_err(|error| self.unreadable(&error))
+    pub(crate) fn decode<'a>(
+        &'a self,
+        plan: &'a Plan,
+        datum: &'a [u8],
+        arena: &'a Arena,
+    ) -> Result<Value<'a>, ProcessError> {
+        let scope = arena.scope(&self.vocabulary);
+        plan.document.read(datum, scope).map_err(|error| self.unreadable(&error))
     }
 
     /// The canonical records of a document.
-    pub(crate) fn map(
-        &self,
-        document: Value,
-        metadata: &Value,
-        state: &mut RuntimeState,
-    ) -> Result<Vec<Mapped>, ProcessError> {
-        let result = self.mapping.run(document, metadata, state)?;
+    pub(crate) fn map<'a>(
+        &'a self,
+        document: Value<'a>,
+        arena: &'a Arena,
+    ) -> Result<Vec<Mapped<'a>>, ProcessError> {
+        let result = self.mapping.run(document, arena.scope(&self.vocabulary))?;
         let Value::Object(outputs) = result else {
             return Err(self.bad_output("the result is not an object".to_owned()));
         };
         let mut mapped = Vec::with_capacity(outputs.len());
-        for (name, value) in outputs {
-            let named = |writer: &RecordWriter| writer.entity.name.as_str() == name.as_str();
+        for (name, value) in outputs.entries() {
+            let named = |writer: &RecordWriter| writer.entity.name.as_str() == name;
             let Some(writer) = self.writers.iter().position(named) else {
-                return Err(self.bad_output(format!("the pack does not write {}", &*name)));
+                return Err(self.bad_output(format!("the pack does not write {name}")));
             };
             match value {
                 Value::Null => {}
                 Value::Object(record) => mapped.push(Mapped { writer, record }),
                 Value::Array(records) => {
                     for record in records {
-                        let Value::Object(record) = record else {
-                            let reason = format!("{} has an item that is no object", &*name);
+                        let Value::Object(record) = *record else {
+                            let reason = format!("{name} has an item that is no object");
                             return Err(self.bad_output(reason));
                         };
                         mapped.push(Mapped { writer, record });
                     }
                 }
                 other => {
-                    let reason = format!("{} is {}", &*name, other.kind_str());
+                    let reason = format!("{name} is {}", other.kind_str());
                     return Err(self.bad_output(reason));
                 }
             }
@@ -169,19 +177,19 @@ impl Entity {
         self.mapping.error("TL2023", "mapping", reason, None)
     }
 
-    fn encode(&self, mapped: Mapped) -> Result<Encoded, ProcessError> {
+    fn encode<'a>(&self, mapped: Mapped<'a>) -> Result<Encoded<'a>, ProcessError> {
         let Mapped { writer, record } = mapped;
         let records = &self.writers[writer];
         let refuse = |error| self.bad_output(format!("{}.{error}", records.entity.name));
-        let key = records.key(&record).map_err(refuse)?;
-        let mut body = Vec::with_capacity(256);
-        records.body(&record, &mut body).map_err(refuse)?;
+        let key = records.key(record).map_err(refuse)?;
+        let mut body = Vec::with_capacity(512);
+        records.body(record, &mut body).map_err(refuse)?;
         Ok(Encoded { writer, key, body, record })
     }
 
-    fn encode_all(&self, mapped: Vec<Mapped>) -> Result<Side, ProcessError> {
+    fn encode_all<'a>(&self, mapped: Vec<Mapped<'a>>) -> Result<Side<'a>, ProcessError> {
         let records = mapped.into_iter().map(|mapped| self.encode(mapped));
-        let records: Vec<Encoded> = records.collect::<Result<_, _>>()?;
+        let records: Vec<Encoded<'a>> = records.collect::<Result<_, _>>()?;
         let mut by_key: Vec<usize> = (0..records.len()).collect();
         by_key.sort_by(|a, b| records[*a].place().cmp(&records[*b].place()));
         if let Some(twice) =
@@ -198,8 +206,8 @@ impl Entity {
     pub(crate) fn produce(
         &self,
         change: &EnvelopeView<'_>,
-        before: Vec<Mapped>,
-        after: Vec<Mapped>,
+        before: Vec<Mapped<'_>>,
+        after: Vec<Mapped<'_>>,
         headers: &[(String, Vec<u8>)],
         out: &mut Outputs,
     ) -> Result<(), ProcessError> {
@@ -208,7 +216,7 @@ impl Entity {
         for record in &after.records {
             let known = before.find(record);
             let entity = self.writers[record.writer].entity.name.as_str();
-            invariants::check(entity, &record.record, known.map(|known| &known.record)).map_err(
+            invariants::check(entity, record.record, known.map(|known| known.record)).map_err(
                 |violation| {
                     let reason = format!("{entity}: {violation}");
                     self.mapping.error("TL2030", "invariant", reason, None)
@@ -218,10 +226,10 @@ impl Entity {
         let trace = headers.iter().find(|(name, _)| name == "traceparent");
         let trace = trace.map(|(_, value)| value.as_slice());
         for gone in before.records.iter().filter(|known| after.find(known).is_none()) {
-            self.push(change, MetaOp::Delete, gone, trace, out);
+            self.push(change, MetaOp::Delete, gone.clone(), trace, out);
         }
-        for record in &after.records {
-            let known = before.find(record);
+        for record in after.records {
+            let known = before.find(&record);
             if known.is_none_or(|known| known.body != record.body) {
                 self.push(change, MetaOp::Upsert, record, trace, out);
             }
@@ -233,7 +241,7 @@ impl Entity {
         &self,
         change: &EnvelopeView<'_>,
         op: MetaOp,
-        record: &Encoded,
+        record: Encoded<'_>,
         trace: Option<&[u8]>,
         out: &mut Outputs,
     ) {
@@ -254,8 +262,8 @@ impl Entity {
             value: None,
             headers: headers.clone(),
         });
-        let key = record.key.clone();
-        out.records.push(Produced { output: writer.output, key, value: Some(value), headers });
+        let (output, key) = (writer.output, record.key);
+        out.records.push(Produced { output, key, value: Some(value), headers });
         out.records.extend(tombstone);
     }
 

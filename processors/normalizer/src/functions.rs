@@ -13,6 +13,7 @@ mod numbers;
 use vrl::compiler::Function;
 
 pub(crate) use codes::gtin_check_digit;
+pub(crate) use exact::{Arguments, Exact, MAX_ARGUMENTS};
 
 /// VRL functions that mappings may call, by the reason why they may.
 const ALLOWED: &[(&str, &[&str])] = &[
@@ -137,11 +138,19 @@ pub(crate) fn all() -> Vec<Box<dyn Function>> {
     functions
 }
 
+/// An exact function of the canonical model.
+pub(crate) fn exact(name: &str) -> Option<&'static Exact> {
+    exacts().find(|function| function.identifier == name)
+}
+
+fn exacts() -> impl Iterator<Item = &'static Exact> {
+    numbers::FUNCTIONS.iter().chain(codes::FUNCTIONS)
+}
+
 /// The functions of the canonical model.
 fn ours() -> Vec<Box<dyn Function>> {
-    let exact = numbers::FUNCTIONS.iter().chain(codes::FUNCTIONS);
     let mut functions: Vec<Box<dyn Function>> =
-        exact.map(|function| Box::new(exact::Callable(function)) as Box<dyn Function>).collect();
+        exacts().map(|function| Box::new(exact::Callable(function)) as Box<dyn Function>).collect();
     functions.push(Box::new(each::Each));
     functions
 }

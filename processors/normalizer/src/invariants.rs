@@ -11,7 +11,8 @@ mod stock;
 
 use std::fmt;
 
-use vrl::value::{ObjectMap, Value};
+use crate::value::vocabulary::known;
+use crate::value::{Object, Symbol, Value};
 
 pub use states::is_legal;
 
@@ -39,7 +40,7 @@ fn violation(rule: &'static str, left: impl Into<String>, right: impl Into<Strin
 }
 
 /// Checks a record of an entity, and the step from the record that the key had before.
-pub(crate) fn check(entity: &str, record: &ObjectMap, before: Option<&ObjectMap>) -> Checked {
+pub(crate) fn check(entity: &str, record: Object<'_>, before: Option<Object<'_>>) -> Checked {
     match entity {
         "order" => {
             orders::one_currency(record)?;
@@ -49,7 +50,7 @@ pub(crate) fn check(entity: &str, record: &ObjectMap, before: Option<&ObjectMap>
             orders::unit_prices_are_not_negative(record)?;
             orders::discounts_are_not_positive(record)?;
             orders::one_subtotal_and_one_total(record)?;
-            orders::subtotal_is_the_lines(record, "total")?;
+            orders::subtotal_is_the_lines(record, &known::TOTAL)?;
             orders::totals_sum_up(record)?;
             states::order_transitions(record, before)
         }
@@ -58,15 +59,15 @@ pub(crate) fn check(entity: &str, record: &ObjectMap, before: Option<&ObjectMap>
             orders::skus_are_not_empty(record)?;
             orders::line_ids_are_unique(record)?;
             orders::one_subtotal_and_one_total(record)?;
-            orders::subtotal_is_the_lines(record, "amount")?;
+            orders::subtotal_is_the_lines(record, &known::AMOUNT)?;
             orders::totals_sum_up(record)
         }
         "price" => {
             stock::sku_is_not_empty(record)?;
             orders::one_currency(record)?;
-            orders::amounts_are_not_negative(record, &["list", "sale", "cost"])
+            orders::amounts_are_not_negative(record, orders::PRICES)
         }
-        "payment" => orders::amounts_are_not_negative(record, &["amount"]),
+        "payment" => orders::amounts_are_not_negative(record, &[known::AMOUNT]),
         "inventory" => {
             stock::sku_is_not_empty(record)?;
             stock::stock_adds_up(record)
@@ -82,17 +83,22 @@ pub(crate) fn check(entity: &str, record: &ObjectMap, before: Option<&ObjectMap>
 }
 
 /// The items of a list field; none when it is missing.
-fn items<'a>(record: &'a ObjectMap, field: &str) -> impl Iterator<Item = &'a ObjectMap> {
-    let items = record.get(field).and_then(Value::as_array).unwrap_or_default();
+fn items<'a>(
+    record: Object<'a>,
+    field: &Symbol,
+) -> impl Iterator<Item = Object<'a>> + Clone + use<'a> {
+    let items = record.get(field).and_then(|items| items.as_array()).unwrap_or_default();
     items.iter().filter_map(Value::as_object)
 }
 
-fn text<'a>(record: &'a ObjectMap, field: &str) -> Option<&'a str> {
-    record.get(field).and_then(Value::to_str)
+#[inline]
+fn text<'a>(record: Object<'a>, field: &Symbol) -> Option<&'a str> {
+    record.get(field)?.as_text()
 }
 
-fn integer(record: &ObjectMap, field: &str) -> Option<i64> {
-    record.get(field).and_then(Value::as_integer)
+#[inline]
+fn integer(record: Object<'_>, field: &Symbol) -> Option<i64> {
+    record.get(field)?.as_integer()
 }
 
 #[cfg(test)]

@@ -34,14 +34,18 @@ mod kinds;
 mod mapping;
 mod meta;
 mod normalizer;
+mod program;
 mod record;
 mod spec;
 mod stages;
+mod value;
 
 pub use canonical::{CanonicalEntity, canonical_entities, canonical_entity};
 pub use diagnostics::{LoadError, LoadErrors};
 pub use fixture::{FixtureError, Fixtures};
 pub use invariants::{InvariantViolation, is_legal};
+pub use mapping::Engine;
 pub use normalizer::Normalizer;
 pub use spec::{Pack, PackEntity, Spec};
 pub use stages::{CanonicalRecords, Document, Stages};
+pub use value::Arena;

@@ -1,49 +1,81 @@
 //! One compiled mapping and how it is run.
 
+pub(crate) mod by_vrl;
+
 use sha2::{Digest, Sha256};
 use throughline_connector::ProcessError;
-use vrl::compiler::state::RuntimeState;
-use vrl::compiler::{Context, ExpressionError, Program, SecretTarget, Target, TimeZone};
-use vrl::path::{OwnedSegment, OwnedTargetPath, PathPrefix};
-use vrl::value::Value;
+use vrl::path::{OwnedSegment, PathPrefix};
+use vrl::value::Value as VrlValue;
 
 use crate::check::{self, Contract};
 use crate::diagnostics::{LoadError, Source};
 use crate::meta::hex;
+use crate::program::Program;
+use crate::value::{Scope, Value, VocabularyBuilder, from_vrl, to_vrl};
+
+/// What runs a mapping. The language and its results are the same, the speed is not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Engine {
+    /// The normalizer itself.
+    Compiled,
+    /// VRL, for a construct that the normalizer does not know.
+    Vrl {
+        /// The first such construct: ``function `split` ``.
+        construct: String,
+        /// The line where it stands, counted from one.
+        line: u32,
+    },
+}
 
 /// A mapping that passed its checks.
 #[derive(Debug)]
 pub(crate) struct Mapping {
-    program: Program,
+    /// As VRL compiled it.
+    program: vrl::compiler::Program,
+    /// The same for the normalizer itself, when it knows every construct.
+    compiled: Option<Program>,
+    engine: Engine,
+    metadata: VrlValue,
     file: String,
     text: String,
     label: String,
     /// Names of the document's own fields that the mapping reads; none for all of them.
     reads: Option<Vec<String>>,
-    zone: TimeZone,
 }
 
 /// Bytes of a mapping's content hash that are shown.
 const SHOWN_HASH: usize = 6;
 
 impl Mapping {
-    /// Compiles a mapping. `name` is what `meta.mapping` calls it, before the hash.
+    /// Compiles a mapping. `name` is what `meta.mapping` calls it, before the hash; `metadata` is
+    /// what `%` is.
     pub(crate) fn new(
         name: &str,
         source: Source<'_>,
         contract: &Contract<'_>,
+        metadata: VrlValue,
+        vocabulary: &mut VocabularyBuilder,
     ) -> Result<Self, Vec<LoadError>> {
-        let program = check::compile(source, contract)?;
+        let (program, tree) = check::compile(source, contract)?;
+        let (compiled, engine) = match Program::lower(&tree, &metadata, vocabulary) {
+            Ok(compiled) => (Some(compiled), Engine::Compiled),
+            Err(found) => {
+                let line = source.place(found.at).0;
+                (None, Engine::Vrl { construct: found.construct, line })
+            }
+        };
         let hash = Sha256::digest(source.text.as_bytes());
         let reads = fields_read(&program);
         Ok(Self {
             program,
+            compiled,
+            engine,
+            metadata,
             file: source.file.to_owned(),
             text: source.text.to_owned(),
             label: format!("{name}@{}", hex(&hash[..SHOWN_HASH])),
             reads,
-            // A time that names no zone means UTC, wherever the process runs.
-            zone: TimeZone::parse("UTC").expect("UTC is a time zone"),
         })
     }
 
@@ -52,24 +84,46 @@ impl Mapping {
         &self.label
     }
 
+    /// Its file inside the pack.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// What runs it.
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Whether the mapping looks at this field of the document.
     pub(crate) fn reads(&self, field: &str) -> bool {
         self.reads.as_ref().is_none_or(|reads| reads.iter().any(|read| read == field))
     }
 
     /// Runs the mapping on a document.
-    pub(crate) fn run(
+    pub(crate) fn run<'a>(
+        &'a self,
+        document: Value<'a>,
+        scope: Scope<'a>,
+    ) -> Result<Value<'a>, ProcessError> {
+        let Some(program) = &self.compiled else { return self.run_by_vrl(document, scope) };
+        program.run(document, scope).map_err(|failure| {
+            let (reason, at) = failure.reason();
+            self.failed(reason.to_owned(), at)
+        })
+    }
+
+    /// Runs the mapping on a document as VRL would.
+    pub(crate) fn run_by_vrl<'a>(
         &self,
-        document: Value,
-        metadata: &Value,
-        state: &mut RuntimeState,
-    ) -> Result<Value, ProcessError> {
-        let mut target = Document { value: document, metadata };
-        let result = self.program.resolve(&mut Context::new(&mut target, state, &self.zone));
-        state.clear();
-        match result {
-            Ok(value) | Err(ExpressionError::Return { value, .. }) => Ok(value),
-            Err(error) => Err(self.failed(&error)),
+        document: Value<'a>,
+        scope: Scope<'a>,
+    ) -> Result<Value<'a>, ProcessError> {
+        match by_vrl::run(&self.program, to_vrl(document), &self.metadata) {
+            Ok(value) => Ok(from_vrl(&value, scope)),
+            Err(error) => {
+                let (reason, at) = by_vrl::reason(&error);
+                Err(self.failed(reason, at))
+            }
         }
     }
 
@@ -84,27 +138,14 @@ impl Mapping {
         ProcessError { code, reason, program: self.label.clone(), line, kind }
     }
 
-    fn failed(&self, error: &ExpressionError) -> ProcessError {
-        use vrl::diagnostic::DiagnosticMessage as _;
-
-        let labels = error.labels();
-        // The innermost call stands first; its label is the function's own sentence.
-        let line = labels.first().map(|label| {
-            let source = Source { file: &self.file, text: &self.text };
-            source.place(label.span.start()).0
-        });
-        let reason = match error {
-            ExpressionError::Error { labels, message, .. } => {
-                labels.first().map_or(message.as_str(), |label| label.message.as_str()).to_owned()
-            }
-            error => error.message(),
-        };
-        self.error("TL2022", "mapping", reason, line)
+    fn failed(&self, reason: String, at: Option<usize>) -> ProcessError {
+        let source = Source { file: &self.file, text: &self.text };
+        self.error("TL2022", "mapping", reason, at.map(|at| source.place(at).0))
     }
 }
 
 /// The document's own fields that a program reads; none when it reads the document as a whole.
-fn fields_read(program: &Program) -> Option<Vec<String>> {
+fn fields_read(program: &vrl::compiler::Program) -> Option<Vec<String>> {
     let queries = program.info().target_queries.iter();
     let event = queries.filter(|query| query.prefix == PathPrefix::Event);
     event
@@ -113,48 +154,4 @@ fn fields_read(program: &Program) -> Option<Vec<String>> {
             _ => None,
         })
         .collect()
-}
-
-/// What a mapping reads: the document and `%`. Nothing can be written; the compiler refuses it.
-#[derive(Debug)]
-struct Document<'a> {
-    value: Value,
-    metadata: &'a Value,
-}
-
-const READ_ONLY: &str = "the document is read-only";
-
-impl Target for Document<'_> {
-    fn target_insert(&mut self, _path: &OwnedTargetPath, _value: Value) -> Result<(), String> {
-        Err(READ_ONLY.to_owned())
-    }
-
-    fn target_get(&self, path: &OwnedTargetPath) -> Result<Option<&Value>, String> {
-        Ok(match path.prefix {
-            PathPrefix::Event => self.value.get(&path.path),
-            PathPrefix::Metadata => self.metadata.get(&path.path),
-        })
-    }
-
-    fn target_get_mut(&mut self, _path: &OwnedTargetPath) -> Result<Option<&mut Value>, String> {
-        Err(READ_ONLY.to_owned())
-    }
-
-    fn target_remove(
-        &mut self,
-        _path: &OwnedTargetPath,
-        _compact: bool,
-    ) -> Result<Option<Value>, String> {
-        Err(READ_ONLY.to_owned())
-    }
-}
-
-impl SecretTarget for Document<'_> {
-    fn get_secret(&self, _key: &str) -> Option<&str> {
-        None
-    }
-
-    fn insert_secret(&mut self, _key: &str, _value: &str) {}
-
-    fn remove_secret(&mut self, _key: &str) {}
 }

@@ -6,29 +6,28 @@ use std::sync::{Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 use throughline_connector::{Canonical, InputTopic, OutputTopic, Outputs, ProcessError, Processor};
 use throughline_event::{Record, TopicName};
-use vrl::compiler::state::RuntimeState;
 use vrl::value::{KeyString, ObjectMap, Value};
 
 use crate::check::Contract;
 use crate::diagnostics::{LoadError, LoadErrors, Source};
 use crate::entity::{Entity, Plans};
-use crate::mapping::Mapping;
+use crate::mapping::{Engine, Mapping};
 use crate::meta::{MetaWriter, hex};
 use crate::record::RecordWriter;
-use crate::{CanonicalEntity, Pack, PackEntity, Spec, canonical_entity, kinds};
+use crate::value::{Arena, VocabularyBuilder};
+use crate::{CanonicalEntity, Pack, PackEntity, Spec, canonical_entity, decode, kinds};
 
 /// Normalizes the raw topics of one system with the mappings of its pack.
 ///
 /// It is pure: what a record gives depends on the record, the pack and the settings alone. A pool of
-/// variable stores is the only thing that is kept, and it holds nothing between two records.
+/// memory is the only thing that is kept, and it holds nothing between two records.
 #[derive(Debug)]
 pub struct Normalizer {
     inputs: Vec<InputTopic>,
     outputs: Vec<OutputTopic>,
     fingerprint: String,
     entities: Vec<Entity>,
-    metadata: Value,
-    states: Mutex<Vec<RuntimeState>>,
+    arenas: Mutex<Vec<Arena>>,
 }
 
 impl Normalizer {
@@ -50,8 +49,12 @@ impl Normalizer {
             let contract =
                 Contract { document: &raw.document, metadata: &metadata, canonical: &canonical };
             let source = Source { file: &raw.file, text: &raw.mapping };
-            match Mapping::new(&mapping_name(&spec.pack, raw), source, &contract) {
-                Ok(mapping) => entities.push(entity(&spec, raw, mapping, &canonical, &places)),
+            let name = mapping_name(&spec.pack, raw);
+            let mut words = VocabularyBuilder::new();
+            match Mapping::new(&name, source, &contract, metadata_value(&spec), &mut words) {
+                Ok(mapping) => {
+                    entities.push(entity(&spec, raw, mapping, words, &canonical, &places));
+                }
                 Err(found) => errors.extend(found),
             }
         }
@@ -64,8 +67,7 @@ impl Normalizer {
             outputs,
             fingerprint: fingerprint(&spec),
             entities,
-            metadata: metadata_value(&spec),
-            states: Mutex::default(),
+            arenas: Mutex::default(),
         })
     }
 
@@ -73,16 +75,17 @@ impl Normalizer {
         self.entities.iter().find(|entity| entity.topic == *topic)
     }
 
-    pub(crate) fn metadata(&self) -> &Value {
-        &self.metadata
+    /// What runs each mapping, by the file that it stands in.
+    pub fn engines(&self) -> impl Iterator<Item = (&str, &Engine)> {
+        self.entities.iter().map(|entity| (entity.mapping.file(), entity.mapping.engine()))
     }
 
-    /// Lends a variable store; it is empty, and empty again when it comes back.
-    pub(crate) fn with_state<T>(&self, run: impl FnOnce(&mut RuntimeState) -> T) -> T {
-        let pool = || self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = pool().pop().unwrap_or_default();
-        let result = run(&mut state);
-        pool().push(state);
+    /// Lends memory for the values of one record; it is empty again when it comes back.
+    fn with_arena<T>(&self, run: impl FnOnce(&Arena) -> T) -> T {
+        let pool = || self.arenas.lock().unwrap_or_else(PoisonError::into_inner);
+        let arena = pool().pop().unwrap_or_default();
+        let result = run(&arena);
+        pool().push(arena.emptied());
         result
     }
 
@@ -120,16 +123,13 @@ impl Processor for Normalizer {
         // A raw tombstone follows a delete event, which has said everything.
         let Some((plan, change)) = entity.open(record)? else { return Ok(()) };
         let sides = [parked_before.unwrap_or(change.before), change.after];
-        let [before, after] = self.with_state(|state| {
-            sides.map(|datum| match datum {
+        self.with_arena(|arena| {
+            let [before, after] = sides.map(|datum| match datum {
                 None => Ok(Vec::new()),
-                Some(datum) => {
-                    let document = entity.decode(&plan, datum)?;
-                    entity.map(document, &self.metadata, state)
-                }
-            })
-        });
-        entity.produce(&change, before?, after?, record.headers, out)
+                Some(datum) => entity.map(entity.decode(&plan, datum, arena)?, arena),
+            });
+            entity.produce(&change, before?, after?, record.headers, out)
+        })
     }
 
     fn before<'a>(&self, record: &Record<'a>) -> Result<Option<&'a [u8]>, ProcessError> {
@@ -176,11 +176,13 @@ fn entity(
     spec: &Spec,
     raw: &PackEntity,
     mapping: Mapping,
+    mut words: VocabularyBuilder,
     canonical: &[&'static CanonicalEntity],
     places: &BTreeMap<&str, Canonical>,
 ) -> Entity {
+    decode::add_shapes(raw.document.root(), &|field| mapping.reads(field), &mut words);
     let writer = |entity: &&'static CanonicalEntity| {
-        RecordWriter::new(entity, places[entity.name.as_str()], &spec.system)
+        RecordWriter::new(entity, places[entity.name.as_str()], &spec.system, &mut words)
             .expect("canonical schemas have the types that records are written with")
     };
     Entity {
@@ -188,6 +190,7 @@ fn entity(
         document: raw.document.clone(),
         meta: MetaWriter::new(&spec.system, raw.name.as_str(), mapping.label()),
         writers: canonical.iter().map(writer).collect(),
+        vocabulary: words.build(),
         mapping,
         plans: Plans::default(),
     }

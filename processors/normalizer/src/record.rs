@@ -3,10 +3,10 @@
 use throughline_avro::put_str;
 use throughline_connector::Canonical;
 use throughline_event::SystemName;
-use vrl::value::ObjectMap;
 
 use crate::CanonicalEntity;
 use crate::encode::{EncodeError, RecordEncoder};
+use crate::value::{Object, VocabularyBuilder};
 
 /// How records of one entity are written.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub(crate) struct RecordWriter {
 enum KeyPart {
     /// Bytes that are the same for every record: the instance.
     Fixed(Vec<u8>),
-    /// A field of the record, written as the record has it.
-    Field { name: String, at: usize },
+    /// The place of a field of the record, written as the record has it.
+    Field(usize),
 }
 
 impl RecordWriter {
@@ -32,39 +32,38 @@ impl RecordWriter {
         entity: &'static CanonicalEntity,
         output: Canonical,
         system: &SystemName,
+        vocabulary: &mut VocabularyBuilder,
     ) -> Option<Self> {
         let value = entity.value.record()?;
         let (meta, fields) = value.fields.split_first()?;
         (meta.name == "meta").then_some(())?;
-        let body = RecordEncoder::new(fields, system)?;
+        let body = RecordEncoder::new(fields, system, vocabulary)?;
         let part = |field: &throughline_avro::Field| match field.name.as_str() {
             "system" => {
                 let mut bytes = Vec::new();
                 put_str(&mut bytes, system.as_str());
                 Some(KeyPart::Fixed(bytes))
             }
-            name => Some(KeyPart::Field { name: name.to_owned(), at: body.position(name)? }),
+            name => Some(KeyPart::Field(body.position(name)?)),
         };
         let key = entity.key.record()?.fields.iter().map(part).collect::<Option<_>>()?;
         Some(Self { entity, output, body, key })
     }
 
     /// The record's key.
-    pub(crate) fn key(&self, record: &ObjectMap) -> Result<Vec<u8>, EncodeError> {
+    pub(crate) fn key(&self, record: Object<'_>) -> Result<Vec<u8>, EncodeError> {
         let mut out = Vec::with_capacity(32);
         for part in &self.key {
             match part {
                 KeyPart::Fixed(bytes) => out.extend_from_slice(bytes),
-                KeyPart::Field { name, at } => {
-                    self.body.write_field(*at, record.get(name.as_str()), &mut out)?;
-                }
+                KeyPart::Field(at) => self.body.write_field(*at, record, &mut out)?,
             }
         }
         Ok(out)
     }
 
     /// Appends everything behind `meta`.
-    pub(crate) fn body(&self, record: &ObjectMap, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    pub(crate) fn body(&self, record: Object<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.body.write(record, out)
     }
 }

@@ -9,7 +9,9 @@ use throughline_event::{
     Datum, EntityName, Envelope, EnvelopeSchema, Headers, Micros, Offset, Op, PartitionId, Record,
     Source, SystemName, TopicName, Version,
 };
-use throughline_processor_normalizer::{LoadErrors, Normalizer, Pack, PackEntity, Spec};
+use throughline_processor_normalizer::{
+    Arena, Engine, LoadErrors, Normalizer, Pack, PackEntity, Spec,
+};
 
 use crate::packs;
 
@@ -444,8 +446,42 @@ fn the_three_stages_give_what_the_whole_gives() {
     let normalizer = normalizer(MAPPING);
     let event = Event::new(None, Some(&stock(5, &["a", "b"])));
     let stages = normalizer.stages(&event.record()).unwrap().unwrap();
-    let document = stages.decode().unwrap().unwrap();
+    let arena = Arena::default();
+    let document = stages.decode(&arena).unwrap().unwrap();
     let mut out = Outputs::default();
-    stages.encode(stages.map(document).unwrap(), &mut out).unwrap();
+    stages.encode(stages.map(document, &arena).unwrap(), &mut out).unwrap();
     assert_eq!(out.records, run(&normalizer, &event).unwrap());
+}
+
+#[test]
+fn the_normalizer_says_what_runs_a_mapping_and_why() {
+    let compiled = normalizer(MAPPING);
+    let found: Vec<_> = compiled.engines().collect();
+    assert_eq!(found, [("mappings/stock-row.vrl", &Engine::Compiled)]);
+    let by_vrl =
+        normalizer(&MAPPING.replace("sku = .sku", "parts = split(.sku, \"-\")\nsku = .sku"));
+    let (_, engine) = by_vrl.engines().next().unwrap();
+    assert_eq!(*engine, Engine::Vrl { construct: "function `split`".to_owned(), line: 1 });
+}
+
+#[test]
+fn a_mapping_that_vrl_runs_gives_the_same_records_and_refusals() {
+    let abort = MAPPING.replace("{\n  \"inv", "if pieces < 0 { abort \"no \" + sku }\n{\n  \"inv");
+    let by_vrl = normalizer(&abort.replace("sku = .sku", "sku = join!(split(.sku, \"-\"), \"-\")"));
+    let compiled = normalizer(&abort);
+    assert!(by_vrl.engines().all(|(_, engine)| *engine != Engine::Compiled));
+    let change = Event::new(Some(&stock(5, &["a", "b"])), Some(&stock(6, &["b", "c"])));
+    let keys = |records: Vec<Produced>| -> Vec<_> {
+        // The mapping's hash is another, the rest is not.
+        records.into_iter().map(|r| (r.key, r.value.map(|value| value.len()), r.headers)).collect()
+    };
+    let (first, second) = (run(&compiled, &change).unwrap(), run(&by_vrl, &change).unwrap());
+    assert_eq!(keys(first), keys(second));
+    let refused = Event::new(None, Some(&stock(-1, &["a"])));
+    let reasons = [&compiled, &by_vrl].map(|normalizer| {
+        let error = run(normalizer, &refused).unwrap_err();
+        (error.code, error.kind, error.reason, error.line)
+    });
+    assert_eq!(reasons[0], reasons[1]);
+    assert_eq!(reasons[0].2, "no A-1");
 }

@@ -1,8 +1,10 @@
 //! Codes that the canonical model wants in one form: trade items, countries, currencies, phones.
 
-use vrl::compiler::prelude::*;
+use vrl::compiler::Parameter;
+use vrl::compiler::prelude::{Kind, kind};
 
-use super::exact::{Arguments, Exact, optional_text, text};
+use super::exact::{Answer, Arguments, Exact, optional_text, text};
+use crate::value::{Scope, Value};
 
 /// The functions of this module.
 pub(super) const FUNCTIONS: &[Exact] = &[
@@ -71,16 +73,13 @@ const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB B
     PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG \
     TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
 
-fn filled(arguments: &Arguments) -> Result<Value, String> {
+fn filled<'a>(arguments: &Arguments<'a>, _scope: Scope<'a>) -> Answer<'a> {
     let Some(text) = optional_text(arguments, 0, "the text")? else { return Ok(Value::Null) };
     let trimmed = text.trim();
-    if trimmed.len() == text.len() && !text.is_empty() {
-        return Ok(arguments[0].clone().unwrap_or(Value::Null));
-    }
-    Ok(if trimmed.is_empty() { Value::Null } else { Value::from(trimmed) })
+    Ok(if trimmed.is_empty() { Value::Null } else { Value::Text(trimmed) })
 }
 
-fn gtin14(arguments: &Arguments) -> Result<Value, String> {
+fn gtin14<'a>(arguments: &Arguments<'a>, scope: Scope<'a>) -> Answer<'a> {
     let digits = text(arguments, 0, "the number")?.trim();
     if !matches!(digits.len(), 8 | 12 | 13 | 14) || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err("a GTIN has 8, 12, 13 or 14 digits".to_owned());
@@ -91,7 +90,7 @@ fn gtin14(arguments: &Arguments) -> Result<Value, String> {
     if found != right {
         return Err(format!("the check digit of the GTIN is {found}, it should be {right}"));
     }
-    Ok(Value::from(padded))
+    Ok(scope.text(&padded))
 }
 
 /// The last digit of a GTIN, from the digits before it (GS1 General Specifications, 7.9).
@@ -105,25 +104,25 @@ pub(crate) fn gtin_check_digit(digits: &[u8]) -> u8 {
     ((10 - sum % 10) % 10) as u8
 }
 
-fn country(arguments: &Arguments) -> Result<Value, String> {
+fn country<'a>(arguments: &Arguments<'a>, scope: Scope<'a>) -> Answer<'a> {
     let code = text(arguments, 0, "the country")?.trim().to_ascii_uppercase();
     if COUNTRIES.split_ascii_whitespace().any(|known| known == code) {
-        return Ok(Value::from(code));
+        return Ok(scope.text(&code));
     }
     let shown: String = code.chars().take(20).collect();
     Err(format!("{shown:?} is not an ISO 3166-1 alpha-2 country code"))
 }
 
-fn currency(arguments: &Arguments) -> Result<Value, String> {
+fn currency<'a>(arguments: &Arguments<'a>, scope: Scope<'a>) -> Answer<'a> {
     let code = text(arguments, 0, "the currency")?.trim().to_ascii_uppercase();
     if throughline_event::currency_exponent(&code).is_some() {
-        return Ok(Value::from(code));
+        return Ok(scope.text(&code));
     }
     let shown: String = code.chars().take(10).collect();
     Err(format!("{shown:?} is not an ISO 4217 currency code"))
 }
 
-fn phone(arguments: &Arguments) -> Result<Value, String> {
+fn phone<'a>(arguments: &Arguments<'a>, scope: Scope<'a>) -> Answer<'a> {
     let given = text(arguments, 0, "the number")?;
     let kept: String =
         given.chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '/' | '(' | ')')).collect();
@@ -132,5 +131,5 @@ fn phone(arguments: &Arguments) -> Result<Value, String> {
         && digits.bytes().all(|b| b.is_ascii_digit())
         && !digits.starts_with('0');
     // The number itself is a personal datum and stays out of the message.
-    if fits { Ok(Value::from(kept)) } else { Err("the phone number is not E.164".to_owned()) }
+    if fits { Ok(scope.text(&kept)) } else { Err("the phone number is not E.164".to_owned()) }
 }

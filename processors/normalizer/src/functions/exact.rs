@@ -2,28 +2,34 @@
 //! out, and a type that is known when the mapping is compiled.
 
 use std::fmt;
+use std::sync::LazyLock;
 
-use vrl::compiler::prelude::*;
+use vrl::compiler::prelude::{Value as VrlValue, *};
 use vrl::compiler::{Function, Parameter};
 
+use crate::value::{Arena, Scope, Value, Vocabulary, VocabularyBuilder, from_vrl, to_vrl};
+
 /// More arguments than any of our functions has.
-const MAX_ARGUMENTS: usize = 4;
+pub(crate) const MAX_ARGUMENTS: usize = 4;
 
 /// Arguments in the order of the parameters; an optional one may be missing.
-pub(super) type Arguments = [Option<Value>; MAX_ARGUMENTS];
+pub(crate) type Arguments<'a> = [Option<Value<'a>>; MAX_ARGUMENTS];
+
+/// What a function answers.
+pub(crate) type Answer<'a> = Result<Value<'a>, String>;
 
 /// One function.
-pub(super) struct Exact {
-    pub(super) identifier: &'static str,
+pub(crate) struct Exact {
+    pub(crate) identifier: &'static str,
     pub(super) usage: &'static str,
-    pub(super) parameters: &'static [Parameter],
+    pub(crate) parameters: &'static [Parameter],
     pub(super) return_kind: u16,
     pub(super) returns: fn() -> Kind,
     /// Whether it can refuse its arguments, so that a mapping has to say what happens then.
     pub(super) fallible: bool,
     /// The sentence on failure is what an operator reads in the dead letter: it names no more of
     /// the value than is needed to find it.
-    pub(super) call: fn(&Arguments) -> Result<Value, String>,
+    pub(crate) call: for<'a> fn(&Arguments<'a>, Scope<'a>) -> Answer<'a>,
 }
 
 /// A function as VRL's compiler sees it.
@@ -75,6 +81,9 @@ impl Function for Callable {
     }
 }
 
+/// The names that functions look for, and no others.
+static PLAIN: LazyLock<Vocabulary> = LazyLock::new(|| VocabularyBuilder::new().build());
+
 #[derive(Debug, Clone)]
 struct Call {
     function: Callable,
@@ -83,12 +92,16 @@ struct Call {
 
 impl FunctionExpression for Call {
     fn resolve(&self, context: &mut Context) -> Resolved {
-        let mut values = Arguments::default();
-        for (value, argument) in values.iter_mut().zip(&self.arguments) {
+        let mut given: [Option<VrlValue>; MAX_ARGUMENTS] = Default::default();
+        for (value, argument) in given.iter_mut().zip(&self.arguments) {
             let Some(argument) = argument else { continue };
             *value = Some(argument.resolve(context)?);
         }
-        (self.function.0.call)(&values).map_err(ExpressionError::from)
+        // The function itself is there once, for the values of mappings that are not run by VRL.
+        let arena = Arena::default();
+        let scope = arena.scope(&PLAIN);
+        let values = given.each_ref().map(|value| Some(from_vrl(value.as_ref()?, scope)));
+        (self.function.0.call)(&values, scope).map(to_vrl).map_err(ExpressionError::from)
     }
 
     fn type_def(&self, _state: &state::TypeState) -> TypeDef {
@@ -97,16 +110,20 @@ impl FunctionExpression for Call {
 }
 
 /// The text of an argument.
-pub(super) fn text<'a>(arguments: &'a Arguments, at: usize, name: &str) -> Result<&'a str, String> {
+pub(super) fn text<'a>(
+    arguments: &Arguments<'a>,
+    at: usize,
+    name: &str,
+) -> Result<&'a str, String> {
     match &arguments[at] {
-        Some(value) => value.to_str().ok_or_else(|| format!("{name} is not UTF-8 text")),
+        Some(value) => value.as_text().ok_or_else(|| format!("{name} is not UTF-8 text")),
         None => Err(format!("{name} is missing")),
     }
 }
 
 /// The text of an optional argument; null counts as missing.
 pub(super) fn optional_text<'a>(
-    arguments: &'a Arguments,
+    arguments: &Arguments<'a>,
     at: usize,
     name: &str,
 ) -> Result<Option<&'a str>, String> {

@@ -1,9 +1,12 @@
 //! Exact money and quantities: text in, integers out; nothing is rounded unless the mapping says how.
 
-use throughline_event::{Decimal, Money, Quantity, Rounding};
-use vrl::compiler::prelude::*;
+use throughline_event::{Decimal, MoneyError, Quantity, Rounding, currency_exponent};
+use vrl::compiler::Parameter;
+use vrl::compiler::prelude::{Collection, Field, Kind, kind};
 
-use super::exact::{Arguments, Exact, optional_text, text};
+use super::exact::{Answer, Arguments, Exact, optional_text, text};
+use crate::value::vocabulary::{MONEY, QUANTITY, known};
+use crate::value::{Scope, Value};
 
 const TEXT: u16 = kind::BYTES | kind::INTEGER;
 
@@ -93,13 +96,14 @@ fn quantity_kind() -> Kind {
     ])))
 }
 
-fn money_value(money: &Amount, currency: Value) -> Value {
-    Value::Object(ObjectMap::from([
-        (KeyString::from("currency"), currency),
-        (KeyString::from("scale"), Value::Integer(i64::from(money.scale))),
-        (KeyString::from("unscaled"), Value::Integer(money.unscaled)),
-    ]))
+fn money_value<'a>(money: &Amount, currency: Value<'a>, scope: Scope<'a>) -> Value<'a> {
+    let scale = Value::Integer(i64::from(money.scale));
+    let values = [currency, scale, Value::Integer(money.unscaled)];
+    scope.object(MONEY, scope.arena.alloc(values))
 }
+
+/// The largest scale of an amount.
+const MAX_SCALE: i32 = 18;
 
 /// A number without its currency or unit.
 struct Amount {
@@ -107,7 +111,7 @@ struct Amount {
     scale: i32,
 }
 
-fn rounding(arguments: &Arguments, at: usize) -> Result<Rounding, String> {
+fn rounding(arguments: &Arguments<'_>, at: usize) -> Result<Rounding, String> {
     match optional_text(arguments, at, "rounding")? {
         None => Ok(Rounding::Exact),
         Some(name) => Rounding::from_name(name).ok_or_else(|| {
@@ -117,22 +121,28 @@ fn rounding(arguments: &Arguments, at: usize) -> Result<Rounding, String> {
 }
 
 /// Digits from text or from an integer.
-fn digits(arguments: &Arguments) -> Result<std::borrow::Cow<'_, str>, String> {
+fn digits<'a>(arguments: &Arguments<'a>) -> Result<std::borrow::Cow<'a, str>, String> {
     match &arguments[0] {
         Some(Value::Integer(number)) => Ok(number.to_string().into()),
         _ => text(arguments, 0, "the number").map(Into::into),
     }
 }
 
-fn to_money(arguments: &Arguments) -> Result<Value, String> {
+fn to_money<'a>(arguments: &Arguments<'a>, scope: Scope<'a>) -> Answer<'a> {
     let currency = text(arguments, 1, "currency")?;
-    let money = Money::parse(&digits(arguments)?, currency, rounding(arguments, 2)?)
-        .map_err(|error| error.to_string())?;
-    let amount = Amount { unscaled: money.unscaled, scale: money.scale };
-    Ok(money_value(&amount, argument(arguments, 1)))
+    let digits = digits(arguments)?;
+    let rounding = rounding(arguments, 2)?;
+    // As `Money::parse` does it, without a copy of the currency.
+    let parsed = match currency_exponent(currency) {
+        Some(scale) => Decimal::parse_at(&digits, scale, rounding).map_err(MoneyError::from),
+        None => Err(MoneyError::Currency { code: currency.chars().take(10).collect() }),
+    };
+    let money = parsed.map_err(|error| error.to_string())?;
+    let amount = Amount { unscaled: money.unscaled, scale: money.scale as i32 };
+    Ok(money_value(&amount, argument(arguments, 1), scope))
 }
 
-fn to_quantity(arguments: &Arguments) -> Result<Value, String> {
+fn to_quantity<'a>(arguments: &Arguments<'a>, scope: Scope<'a>) -> Answer<'a> {
     let unit = optional_text(arguments, 1, "unit")?.unwrap_or("C62");
     let scale = match &arguments[2] {
         None | Some(Value::Null) => 0,
@@ -143,24 +153,22 @@ fn to_quantity(arguments: &Arguments) -> Result<Value, String> {
     };
     let quantity = Quantity::parse(&digits(arguments)?, unit, scale, rounding(arguments, 3)?)
         .map_err(|error| error.to_string())?;
-    Ok(Value::Object(ObjectMap::from([
-        (KeyString::from("scale"), Value::Integer(i64::from(quantity.scale))),
-        (KeyString::from("steps"), Value::Integer(quantity.steps)),
-        (KeyString::from("unit"), Value::from(quantity.unit)),
-    ])))
+    let scale = Value::Integer(i64::from(quantity.scale));
+    let values = [scale, Value::Integer(quantity.steps), Value::Text(unit)];
+    Ok(scope.object(QUANTITY, scope.arena.alloc(values)))
 }
 
-fn sum_money(arguments: &Arguments) -> Result<Value, String> {
+fn sum_money<'a>(arguments: &Arguments<'a>, scope: Scope<'a>) -> Answer<'a> {
     let currency = text(arguments, 1, "currency")?;
     let field = optional_text(arguments, 2, "field")?;
-    let exponent = throughline_event::currency_exponent(currency)
+    let exponent = currency_exponent(currency)
         .ok_or_else(|| format!("{currency:?} is not an ISO 4217 currency code"))?;
     let items = arguments[0].as_ref().and_then(Value::as_array).ok_or("items is not a list")?;
     let mut sum = Amount { unscaled: 0, scale: exponent as i32 };
     for (at, item) in items.iter().enumerate() {
         let item = match field {
-            Some(field) => item.as_object().and_then(|object| object.get(field)),
-            None => Some(item),
+            Some(field) => item.as_object().and_then(|object| object.find(field)),
+            None => Some(*item),
         };
         let item = item.ok_or_else(|| format!("item {at} has no such field"))?;
         let (amount, its) = read_money(item).ok_or_else(|| format!("item {at} is no money"))?;
@@ -169,59 +177,64 @@ fn sum_money(arguments: &Arguments) -> Result<Value, String> {
         }
         sum = add(&sum, &amount).ok_or("the sum is beyond 64 bits")?;
     }
-    Ok(money_value(&sum, argument(arguments, 1)))
+    Ok(money_value(&sum, argument(arguments, 1), scope))
 }
 
-fn multiply_money(arguments: &Arguments) -> Result<Value, String> {
-    let money = arguments[0].as_ref().ok_or("money is missing")?;
+fn multiply_money<'a>(arguments: &Arguments<'a>, scope: Scope<'a>) -> Answer<'a> {
+    let money = arguments[0].ok_or("money is missing")?;
     let (amount, _) = read_money(money).ok_or("money is no money")?;
-    let (steps, scale) = match arguments[1].as_ref() {
-        Some(Value::Integer(steps)) => (*steps, 0),
+    let (steps, scale) = match arguments[1] {
+        Some(Value::Integer(steps)) => (steps, 0),
         Some(quantity) => read_quantity(quantity).ok_or("quantity is no quantity")?,
         None => return Err("quantity is missing".to_owned()),
     };
     let product = i128::from(amount.unscaled) * i128::from(steps);
+    let exact = scale == 0 && (0..=MAX_SCALE).contains(&amount.scale);
+    if let (Ok(unscaled), true) = (i64::try_from(product), exact) {
+        rounding(arguments, 2)?;
+        let amount = Amount { unscaled, scale: amount.scale };
+        return Ok(money_value(&amount, currency_of(money), scope));
+    }
     // The exact product has the digits of both; as text it goes through the one rounding there is.
     let exact = format!("{product}e-{}", i64::from(amount.scale) + i64::from(scale));
     let scale = u32::try_from(amount.scale).map_err(|_| "money has a negative scale")?;
     let rounded = Decimal::parse_at(&exact, scale, rounding(arguments, 2)?)
         .map_err(|error| error.to_string())?;
     let amount = Amount { unscaled: rounded.unscaled, scale: amount.scale };
-    Ok(money_value(&amount, currency_of(money)))
+    Ok(money_value(&amount, currency_of(money), scope))
 }
 
-fn negate_money(arguments: &Arguments) -> Result<Value, String> {
-    let money = arguments[0].as_ref().ok_or("money is missing")?;
+fn negate_money<'a>(arguments: &Arguments<'a>, scope: Scope<'a>) -> Answer<'a> {
+    let money = arguments[0].ok_or("money is missing")?;
     let (amount, _) = read_money(money).ok_or("money is no money")?;
     let unscaled = amount.unscaled.checked_neg().ok_or("the amount is beyond 64 bits")?;
-    Ok(money_value(&Amount { unscaled, scale: amount.scale }, currency_of(money)))
+    Ok(money_value(&Amount { unscaled, scale: amount.scale }, currency_of(money), scope))
 }
 
-fn argument(arguments: &Arguments, at: usize) -> Value {
-    arguments[at].clone().unwrap_or(Value::Null)
+fn argument<'a>(arguments: &Arguments<'a>, at: usize) -> Value<'a> {
+    arguments[at].unwrap_or(Value::Null)
 }
 
-fn currency_of(money: &Value) -> Value {
-    money.as_object().and_then(|money| money.get("currency")).cloned().unwrap_or(Value::Null)
+fn currency_of(money: Value<'_>) -> Value<'_> {
+    money.as_object().and_then(|money| money.get(&known::CURRENCY)).unwrap_or(Value::Null)
 }
 
-fn read_money(value: &Value) -> Option<(Amount, &str)> {
+fn read_money(value: Value<'_>) -> Option<(Amount, &str)> {
     let object = value.as_object()?;
-    let unscaled = object.get("unscaled")?.as_integer()?;
-    let scale = i32::try_from(object.get("scale")?.as_integer()?).ok()?;
-    Some((Amount { unscaled, scale }, object.get("currency")?.to_str()?))
+    let unscaled = object.get(&known::UNSCALED)?.as_integer()?;
+    let scale = i32::try_from(object.get(&known::SCALE)?.as_integer()?).ok()?;
+    Some((Amount { unscaled, scale }, object.get(&known::CURRENCY)?.as_text()?))
 }
 
-fn read_quantity(value: &Value) -> Option<(i64, i32)> {
+fn read_quantity(value: Value<'_>) -> Option<(i64, i32)> {
     let object = value.as_object()?;
-    let scale = match object.get("scale") {
+    let scale = match object.get(&known::SCALE) {
         Some(scale) => i32::try_from(scale.as_integer()?).ok()?,
         None => 0,
     };
-    Some((object.get("steps")?.as_integer()?, scale))
+    Some((object.get(&known::STEPS)?.as_integer()?, scale))
 }
 
-/// The sum at the larger scale; nothing when it does not fit.
 fn add(a: &Amount, b: &Amount) -> Option<Amount> {
     let scale = a.scale.max(b.scale);
     let at = |amount: &Amount| {

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use vrl::value::{ObjectMap, Value};
-
 use super::{integer, text};
+use crate::value::vocabulary::known;
+use crate::value::{Object, Symbol, Value};
 
 /// An amount without its currency.
 #[derive(Debug, Clone, Copy, Default)]
@@ -18,15 +18,17 @@ const MAX_SCALE: i64 = 18;
 
 impl Amount {
     /// The amount in a money object, with its currency.
-    pub(super) fn read(value: Option<&Value>) -> Option<(Self, &str)> {
+    pub(super) fn read(value: Option<Value<'_>>) -> Option<(Self, &str)> {
         let money = value?.as_object()?;
-        let scale = integer(money, "scale").filter(|scale| (0..=MAX_SCALE).contains(scale))?;
-        let unscaled = i128::from(integer(money, "unscaled")?);
-        Some((Self { unscaled, scale: u32::try_from(scale).ok()? }, text(money, "currency")?))
+        let scale =
+            integer(money, &known::SCALE).filter(|scale| (0..=MAX_SCALE).contains(scale))?;
+        let unscaled = i128::from(integer(money, &known::UNSCALED)?);
+        let currency = text(money, &known::CURRENCY)?;
+        Some((Self { unscaled, scale: u32::try_from(scale).ok()? }, currency))
     }
 
     /// The amount in a field of a record; zero when the field is missing.
-    pub(super) fn of(record: &ObjectMap, field: &str) -> Self {
+    pub(super) fn of(record: Object<'_>, field: &Symbol) -> Self {
         Self::read(record.get(field)).map(|(amount, _)| amount).unwrap_or_default()
     }
 
@@ -41,6 +43,9 @@ impl Amount {
     /// 64 bits and 18 digits of scale leave room for 2^3 sums only in the worst case, so it saturates:
     /// a saturated sum equals no real total.
     pub(super) fn plus(self, other: Self) -> Self {
+        if self.scale == other.scale {
+            return Self { unscaled: self.unscaled.saturating_add(other.unscaled), ..self };
+        }
         let scale = self.scale.max(other.scale);
         let at = |amount: Self| amount.unscaled.saturating_mul(10_i128.pow(scale - amount.scale));
         Self { unscaled: at(self).saturating_add(at(other)), scale }

@@ -1,14 +1,23 @@
 //! Rules about money and lines: orders, adjustments, prices, payments.
 
-use vrl::value::{ObjectMap, Value};
-
 use super::amount::Amount;
 use super::{Checked, integer, items, text, violation};
+use crate::value::vocabulary::known;
+use crate::value::{Object, Symbol, Value};
+
+/// Amounts of a price.
+pub(super) const PRICES: &[Symbol] = &[known::LIST, known::SALE, known::COST];
+
+/// Amounts of a line.
+const LINE_AMOUNTS: &[Symbol] = &[known::UNIT_PRICE, known::TOTAL, known::AMOUNT];
+
+/// Lists of a line whose items are amounts.
+const LINE_PARTS: &[Symbol] = &[known::DISCOUNTS, known::TAXES];
 
 /// Every amount of a record has the record's currency.
-pub(super) fn one_currency(record: &ObjectMap) -> Checked {
+pub(super) fn one_currency(record: Object<'_>) -> Checked {
     const RULE: &str = "one_currency";
-    let Some(currency) = text(record, "currency") else { return Ok(()) };
+    let Some(currency) = text(record, &known::CURRENCY) else { return Ok(()) };
     if throughline_event::currency_exponent(currency).is_none() {
         return violation(
             RULE,
@@ -16,7 +25,7 @@ pub(super) fn one_currency(record: &ObjectMap) -> Checked {
             "ISO 4217 has no such code",
         );
     }
-    let check = |what: &str, money: Option<&Value>| match Amount::read(money) {
+    let check = |what: &str, money: Option<Value<'_>>| match Amount::read(money) {
         Some((amount, other)) if other != currency => violation(
             RULE,
             format!("the currency is {currency}"),
@@ -24,25 +33,26 @@ pub(super) fn one_currency(record: &ObjectMap) -> Checked {
         ),
         _ => Ok(()),
     };
-    for field in ["list", "sale", "cost"] {
-        check(field, record.get(field))?;
+    for field in PRICES {
+        check(field.name(), record.get(field))?;
     }
-    for line in items(record, "lines") {
-        for field in ["unit_price", "total", "amount"] {
-            check(field, line.get(field))?;
+    for line in items(record, &known::LINES) {
+        for field in LINE_AMOUNTS {
+            check(field.name(), line.get(field))?;
         }
-        for field in ["discounts", "taxes"] {
-            items(line, field).try_for_each(|part| check(field, part.get("amount")))?;
+        for field in LINE_PARTS {
+            items(line, field)
+                .try_for_each(|part| check(field.name(), part.get(&known::AMOUNT)))?;
         }
     }
-    items(record, "totals").try_for_each(|total| check("a total", total.get("amount")))
+    items(record, &known::TOTALS).try_for_each(|total| check("a total", total.get(&known::AMOUNT)))
 }
 
 /// No line has an empty SKU; money that stands for no goods has none at all.
-pub(super) fn skus_are_not_empty(record: &ObjectMap) -> Checked {
-    for line in items(record, "lines") {
-        if text(line, "sku").is_some_and(|sku| sku.trim().is_empty()) {
-            let line = text(line, "line_id").unwrap_or_default();
+pub(super) fn skus_are_not_empty(record: Object<'_>) -> Checked {
+    for line in items(record, &known::LINES) {
+        if text(line, &known::SKU).is_some_and(|sku| sku.trim().is_empty()) {
+            let line = text(line, &known::LINE_ID).unwrap_or_default();
             return violation("sku_not_empty", format!("line {line} names a SKU"), "it is empty");
         }
     }
@@ -50,8 +60,9 @@ pub(super) fn skus_are_not_empty(record: &ObjectMap) -> Checked {
 }
 
 /// A line's id is the line's own.
-pub(super) fn line_ids_are_unique(record: &ObjectMap) -> Checked {
-    let mut ids: Vec<_> = items(record, "lines").filter_map(|line| text(line, "line_id")).collect();
+pub(super) fn line_ids_are_unique(record: Object<'_>) -> Checked {
+    let mut ids: Vec<_> =
+        items(record, &known::LINES).filter_map(|line| text(line, &known::LINE_ID)).collect();
     let lines = ids.len();
     ids.sort_unstable();
     ids.dedup();
@@ -62,15 +73,17 @@ pub(super) fn line_ids_are_unique(record: &ObjectMap) -> Checked {
 }
 
 /// `total = original + added - canceled - returned`, and `fulfilled - returned <= total`.
-pub(super) fn line_quantities(record: &ObjectMap) -> Checked {
+pub(super) fn line_quantities(record: Object<'_>) -> Checked {
     const RULE: &str = "line_quantity";
-    for line in items(record, "lines") {
-        let id = text(line, "line_id").unwrap_or_default();
-        let Some(quantity) = line.get("quantity").and_then(Value::as_object) else { continue };
-        let steps = |field| i128::from(integer(quantity, field).unwrap_or_default());
-        let total = steps("total");
-        let (original, added) = (steps("original"), steps("added"));
-        let (canceled, returned) = (steps("canceled"), steps("returned"));
+    for line in items(record, &known::LINES) {
+        let id = text(line, &known::LINE_ID).unwrap_or_default();
+        let Some(quantity) = line.get(&known::QUANTITY).and_then(|it| it.as_object()) else {
+            continue;
+        };
+        let steps = |field: &Symbol| i128::from(integer(quantity, field).unwrap_or_default());
+        let total = steps(&known::TOTAL);
+        let (original, added) = (steps(&known::ORIGINAL), steps(&known::ADDED));
+        let (canceled, returned) = (steps(&known::CANCELED), steps(&known::RETURNED));
         if total != original + added - canceled - returned {
             let right = format!(
                 "original {original} + added {added} - canceled {canceled} - returned {returned} = {}",
@@ -78,7 +91,7 @@ pub(super) fn line_quantities(record: &ObjectMap) -> Checked {
             );
             return violation(RULE, format!("line {id}: total {total}"), right);
         }
-        let fulfilled = steps("fulfilled");
+        let fulfilled = steps(&known::FULFILLED);
         if fulfilled - returned > total {
             let left = format!("line {id}: fulfilled {fulfilled} - returned {returned}");
             return violation(RULE, left, format!("total {total}"));
@@ -88,33 +101,35 @@ pub(super) fn line_quantities(record: &ObjectMap) -> Checked {
 }
 
 /// A sale unit never costs less than nothing.
-pub(super) fn unit_prices_are_not_negative(record: &ObjectMap) -> Checked {
-    items(record, "lines").try_for_each(|line| {
-        let amount = Amount::of(line, "unit_price");
-        let id = text(line, "line_id").unwrap_or_default();
-        not_negative(amount, &format!("line {id}: unit_price"))
+pub(super) fn unit_prices_are_not_negative(record: Object<'_>) -> Checked {
+    items(record, &known::LINES).try_for_each(|line| {
+        let amount = Amount::of(line, &known::UNIT_PRICE);
+        let id = || text(line, &known::LINE_ID).unwrap_or_default();
+        not_negative(amount, || format!("line {}: unit_price", id()))
     })
 }
 
 /// These fields are not negative.
-pub(super) fn amounts_are_not_negative(record: &ObjectMap, fields: &[&str]) -> Checked {
-    fields.iter().try_for_each(|field| not_negative(Amount::of(record, field), field))
+pub(super) fn amounts_are_not_negative(record: Object<'_>, fields: &[Symbol]) -> Checked {
+    fields
+        .iter()
+        .try_for_each(|field| not_negative(Amount::of(record, field), || field.name().to_owned()))
 }
 
-fn not_negative(amount: Amount, what: &str) -> Checked {
+fn not_negative(amount: Amount, what: impl FnOnce() -> String) -> Checked {
     if !amount.is_negative() {
         return Ok(());
     }
-    violation("not_negative", format!("{what} is {amount}"), "it must be at least 0")
+    violation("not_negative", format!("{} is {amount}", what()), "it must be at least 0")
 }
 
 /// Discounts take away.
-pub(super) fn discounts_are_not_positive(record: &ObjectMap) -> Checked {
-    let totals = items(record, "totals")
-        .filter(|total| matches!(text(total, "type"), Some("discount" | "items_discount")));
-    let lines = items(record, "lines").flat_map(|line| items(line, "discounts"));
+pub(super) fn discounts_are_not_positive(record: Object<'_>) -> Checked {
+    let totals = items(record, &known::TOTALS)
+        .filter(|total| matches!(text(*total, &known::TYPE), Some("discount" | "items_discount")));
+    let lines = items(record, &known::LINES).flat_map(|line| items(line, &known::DISCOUNTS));
     for discount in totals.chain(lines) {
-        let amount = Amount::of(discount, "amount");
+        let amount = Amount::of(discount, &known::AMOUNT);
         if amount.is_positive() {
             let left = format!("a discount is {amount}");
             return violation("discount_not_positive", left, "it must be at most 0");
@@ -124,10 +139,11 @@ pub(super) fn discounts_are_not_positive(record: &ObjectMap) -> Checked {
 }
 
 /// Exactly one subtotal and one total.
-pub(super) fn one_subtotal_and_one_total(record: &ObjectMap) -> Checked {
+pub(super) fn one_subtotal_and_one_total(record: Object<'_>) -> Checked {
     for wanted in ["subtotal", "total"] {
-        let found =
-            items(record, "totals").filter(|total| text(total, "type") == Some(wanted)).count();
+        let found = items(record, &known::TOTALS)
+            .filter(|total| text(*total, &known::TYPE) == Some(wanted))
+            .count();
         if found != 1 {
             let left = format!("totals has {found} of type {wanted}");
             return violation("one_subtotal_one_total", left, "it must have 1");
@@ -137,8 +153,8 @@ pub(super) fn one_subtotal_and_one_total(record: &ObjectMap) -> Checked {
 }
 
 /// The subtotal is the sum of the lines.
-pub(super) fn subtotal_is_the_lines(record: &ObjectMap, field: &str) -> Checked {
-    let lines = items(record, "lines").map(|line| Amount::of(line, field));
+pub(super) fn subtotal_is_the_lines(record: Object<'_>, field: &Symbol) -> Checked {
+    let lines = items(record, &known::LINES).map(|line| Amount::of(line, field));
     let sum = lines.fold(Amount::default(), Amount::plus);
     let subtotal = total(record, "subtotal");
     if sum == subtotal {
@@ -148,14 +164,15 @@ pub(super) fn subtotal_is_the_lines(record: &ObjectMap, field: &str) -> Checked 
 }
 
 /// All totals but the total sum up to the total; tax only when prices do not include it.
-pub(super) fn totals_sum_up(record: &ObjectMap) -> Checked {
-    let tax_included = record.get("tax_included").and_then(Value::as_boolean).unwrap_or_default();
-    let parts = items(record, "totals").filter(|part| match text(part, "type") {
+pub(super) fn totals_sum_up(record: Object<'_>) -> Checked {
+    let tax_included = record.get(&known::TAX_INCLUDED).and_then(|it| it.as_boolean());
+    let tax_included = tax_included.unwrap_or_default();
+    let parts = items(record, &known::TOTALS).filter(|part| match text(*part, &known::TYPE) {
         Some("total") => false,
         Some("tax") => !tax_included,
         _ => true,
     });
-    let sum = parts.fold(Amount::default(), |sum, part| sum.plus(Amount::of(part, "amount")));
+    let sum = parts.fold(Amount::default(), |sum, part| sum.plus(Amount::of(part, &known::AMOUNT)));
     let total = total(record, "total");
     if sum == total {
         return Ok(());
@@ -163,7 +180,8 @@ pub(super) fn totals_sum_up(record: &ObjectMap) -> Checked {
     violation("totals_sum", format!("totals sum to {sum}"), format!("total is {total}"))
 }
 
-fn total(record: &ObjectMap, wanted: &str) -> Amount {
-    let mut totals = items(record, "totals").filter(|total| text(total, "type") == Some(wanted));
-    totals.next().map(|total| Amount::of(total, "amount")).unwrap_or_default()
+fn total(record: Object<'_>, wanted: &str) -> Amount {
+    let mut totals =
+        items(record, &known::TOTALS).filter(|total| text(*total, &known::TYPE) == Some(wanted));
+    totals.next().map(|total| Amount::of(total, &known::AMOUNT)).unwrap_or_default()
 }

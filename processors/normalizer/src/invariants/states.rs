@@ -4,9 +4,9 @@
 //! been seen: a step is legal when any path of single steps leads there. `unknown` and words of the
 //! source's own say nothing and are followed by anything.
 
-use vrl::value::{ObjectMap, Value};
-
 use super::{Checked, text, violation};
+use crate::value::Object;
+use crate::value::vocabulary::known;
 
 /// Single steps of the order axis.
 const ORDER: &[(&str, &[&str])] = &[
@@ -47,24 +47,25 @@ const FULFILLMENT: &[(&str, &[&str])] = &[
 ];
 
 /// The three axes of an order do not go back.
-pub(super) fn order_transitions(record: &ObjectMap, before: Option<&ObjectMap>) -> Checked {
-    let status = |record: &ObjectMap, axis: &str| {
-        let status = record.get("status").and_then(Value::as_object)?;
-        text(status, axis).map(str::to_owned)
-    };
+pub(super) fn order_transitions(record: Object<'_>, before: Option<Object<'_>>) -> Checked {
     let Some(before) = before else { return Ok(()) };
-    for axis in ["order", "payment", "fulfillment"] {
-        if let (Some(from), Some(to)) = (status(before, axis), status(record, axis)) {
-            transition(axis, &from, &to)?;
+    let (Some(before), Some(after)) = (status(before), status(record)) else { return Ok(()) };
+    for axis in [known::ORDER, known::PAYMENT, known::FULFILLMENT] {
+        if let (Some(from), Some(to)) = (text(before, &axis), text(after, &axis)) {
+            transition(axis.name(), from, to)?;
         }
     }
     Ok(())
 }
 
+fn status(order: Object<'_>) -> Option<Object<'_>> {
+    order.get(&known::STATUS)?.as_object()
+}
+
 /// A fulfillment's own status does not go back.
-pub(super) fn fulfillment_transitions(record: &ObjectMap, before: Option<&ObjectMap>) -> Checked {
-    let from = before.and_then(|before| text(before, "status"));
-    match (from, text(record, "status")) {
+pub(super) fn fulfillment_transitions(record: Object<'_>, before: Option<Object<'_>>) -> Checked {
+    let from = before.and_then(|before| text(before, &known::STATUS));
+    match (from, text(record, &known::STATUS)) {
         (Some(from), Some(to)) => transition("fulfillment", from, to),
         _ => Ok(()),
     }

@@ -1,14 +1,29 @@
 use serde_json::{Value as Json, json};
-use vrl::value::Value;
+use vrl::value::Value as VrlValue;
 
 use super::*;
+use crate::value::{Arena, VocabularyBuilder, from_vrl};
 
-/// The sentence that refuses a record.
+/// The sentence that refuses a record; the same for objects of a known shape and for any others.
 fn refusal(entity: &str, record: Json, before: Option<Json>) -> Option<String> {
-    let record = Value::from(record);
-    let before = before.map(Value::from);
-    let before = before.as_ref().and_then(Value::as_object);
-    check(entity, record.as_object().unwrap(), before).err().map(|violation| violation.to_string())
+    let sides = [Some(VrlValue::from(record)), before.map(VrlValue::from)];
+    let mut words = VocabularyBuilder::new();
+    let programs = sides
+        .each_ref()
+        .map(|side| side.as_ref().map(|side| crate::program::constant(side, &mut words)));
+    let (arena, vocabulary) = (Arena::default(), words.build());
+    let scope = arena.scope(&vocabulary);
+    let known = programs
+        .each_ref()
+        .map(|program| program.as_ref().map(|program| program.run(Value::Null, scope).unwrap()));
+    let unknown = sides.each_ref().map(|side| side.as_ref().map(|side| from_vrl(side, scope)));
+    let [known, unknown] = [known, unknown].map(|[record, before]| {
+        let before = before.and_then(|before| before.as_object());
+        let checked = check(entity, record.unwrap().as_object().unwrap(), before);
+        checked.err().map(|violation| violation.to_string())
+    });
+    assert_eq!(known, unknown);
+    known
 }
 
 #[track_caller]
