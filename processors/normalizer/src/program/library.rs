@@ -269,6 +269,7 @@ fn to_string<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     })
 }
 
+#[expect(clippy::mutable_key_type, reason = "what changes inside a pattern is not in its hash")]
 fn unique<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     let items = list(machine.argument(call, 0)?)?;
     let mut known = HashSet::with_capacity(items.len());

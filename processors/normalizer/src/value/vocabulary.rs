@@ -31,7 +31,11 @@ pub(crate) mod known {
 
     macro_rules! symbols {
         ($($symbol:ident $name:literal)*) => {
-            #[expect(non_camel_case_types, reason = "they count the symbols")]
+            #[expect(
+                non_camel_case_types,
+                clippy::upper_case_acronyms,
+                reason = "they only count the symbols, by whose names they go"
+            )]
             enum Number { $($symbol),* }
             $(pub(crate) const $symbol: Symbol =
                 Symbol { number: Number::$symbol as u16, name: Cow::Borrowed($name) };)*
