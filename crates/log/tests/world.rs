@@ -10,8 +10,8 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use throughline_log::faults::FaultyFiles;
 use throughline_log::{
-    AppendError, FlushPolicy, Isolation, LogDir, LogOptions, Origin, Partition, PartitionConfig,
-    ReadLimit, Status, TopicPartition,
+    AppendError, Appended, FlushPolicy, Isolation, LogDir, LogOptions, Origin, Partition,
+    PartitionConfig, ReadLimit, Status, TopicPartition,
 };
 
 use crate::batches::{Batch, ReadBatch, decode};
@@ -46,6 +46,21 @@ struct Transactional {
     decided: Option<bool>,
     /// Offset of the marker, once appended.
     marker: Option<i64>,
+}
+
+impl Transactional {
+    /// What happened to the batches that are out is not known: they may be in the log, so their
+    /// sequence numbers are used for nothing else, and a new epoch begins, as in Kafka's clients.
+    fn begin_epoch(&mut self) {
+        self.pending.retain(|sent| sent.offsets.is_some());
+        self.epoch += 1;
+        self.next_sequence = 0;
+    }
+
+    /// The first batch that has no offsets yet.
+    fn unsent(&self) -> Option<usize> {
+        self.pending.iter().position(|sent| sent.offsets.is_none())
+    }
 }
 
 /// What must be true of the log, whatever happens.
@@ -219,18 +234,17 @@ impl World {
                 producer.decided = Some(false);
             }
             if producer.decided == Some(false) {
-                producer.epoch += 1;
-                producer.next_sequence = 0;
+                producer.begin_epoch();
             }
         }
     }
 
-    fn send(&self, batch: &Batch, origin: Origin) -> Result<(i64, i64), AppendError> {
+    fn send(&self, batch: &Batch, origin: Origin) -> Result<Appended, AppendError> {
         let partition = self.partition();
         let before = partition.ends().log_end;
         let result = partition.append(batch.encode(), origin, 0);
         match result {
-            Ok(appended) => Ok((appended.base_offset, appended.last_offset)),
+            Ok(appended) => Ok(appended),
             Err(error) => {
                 assert_eq!(partition.ends().log_end, before, "{error}");
                 let expected = self.files.crashed()
@@ -250,8 +264,8 @@ impl World {
                 let sent = self.idempotent[at].pending[pending].clone();
                 if sent.offsets.is_none() {
                     let batch = batch_of(&sent.values).by(id, 0, sent.sequence);
-                    let Ok(offsets) = self.send(&batch, Origin::Client) else { break };
-                    self.idempotent[at].pending[pending].offsets = Some(offsets);
+                    let Ok(appended) = self.send(&batch, Origin::Client) else { break };
+                    self.idempotent[at].pending[pending].offsets = Some(offsets(&appended));
                 }
             }
         }
@@ -278,8 +292,9 @@ impl World {
 
     fn send_plain(&mut self) {
         let values = self.values();
-        if let Ok(offsets) = self.send(&batch_of(&values), Origin::Client) {
-            self.plain.push(Sent { values, sequence: -1, offsets: Some(offsets) });
+        if let Ok(appended) = self.send(&batch_of(&values), Origin::Client) {
+            let offsets = Some(offsets(&appended));
+            self.plain.push(Sent { values, sequence: -1, offsets });
         }
     }
 
@@ -311,31 +326,42 @@ impl World {
                 self.transactional[at].decided = Some(true);
             }
             (None, 1) if !self.transactional[at].open.is_empty() => {
-                self.transactional[at].decided = Some(false);
+                let producer = &mut self.transactional[at];
+                producer.decided = Some(false);
+                if producer.unsent().is_some() {
+                    producer.begin_epoch();
+                }
             }
             _ => self.send_transactional(at),
         }
     }
 
+    /// Sends new values, or the batch that failed before, with its sequence.
     fn send_transactional(&mut self, at: usize) {
-        let values = self.values();
-        let producer = &self.transactional[at];
-        let sequence = producer.next_sequence;
-        let batch = batch_of(&values).by(producer.id, producer.epoch, sequence).transactional();
-        let result = self.send(&batch, Origin::Client);
-        let producer = &mut self.transactional[at];
-        if let Ok(offsets) = result {
+        if self.transactional[at].unsent().is_none() {
+            let values = self.values();
+            let producer = &mut self.transactional[at];
+            let sequence = producer.next_sequence;
             producer.next_sequence += values.len() as i32;
+            // From now on they may be in the log, whatever is answered.
             producer.open.extend(values.iter().cloned());
-            producer.pending.push(Sent { values, sequence, offsets: Some(offsets) });
+            producer.pending.push(Sent { values, sequence, offsets: None });
+        }
+        let producer = &self.transactional[at];
+        let Some(unsent) = producer.unsent() else { return };
+        let Sent { values, sequence, .. } = &producer.pending[unsent];
+        let batch = batch_of(values).by(producer.id, producer.epoch, *sequence).transactional();
+        if let Ok(appended) = self.send(&batch, Origin::Client) {
+            assert!(!appended.duplicate, "other values were taken for a duplicate");
+            self.transactional[at].pending[unsent].offsets = Some(offsets(&appended));
         }
     }
 
     fn write_marker(&mut self, at: usize, commit: bool) {
         let producer = &self.transactional[at];
         let marker = Batch::marker(producer.id, producer.epoch, commit, 0);
-        if let Ok((offset, _)) = self.send(&marker, Origin::Coordinator) {
-            self.transactional[at].marker = Some(offset);
+        if let Ok(appended) = self.send(&marker, Origin::Coordinator) {
+            self.transactional[at].marker = Some(appended.base_offset);
         }
     }
 
@@ -498,6 +524,11 @@ impl World {
     pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.random.random_bool(probability)
     }
+}
+
+/// First and last offset.
+fn offsets(appended: &Appended) -> (i64, i64) {
+    (appended.base_offset, appended.last_offset)
 }
 
 fn batch_of(values: &[String]) -> Batch {
