@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kafka_protocol::{
     ResponseError,
-    messages::{ApiVersionsRequest, ApiVersionsResponse},
+    messages::{ApiVersionsRequest, ApiVersionsResponse, JoinGroupResponse},
     protocol::Decodable,
 };
 use prometheus::Encoder;
@@ -65,6 +65,36 @@ async fn arrays_that_claim_two_billion_elements_are_refused_without_memory_for_t
     closes(&broker, &request(42, 0, false, &[0x7f, 0, 0, 0])).await;
     closes(&broker, &request(10, 0, false, &[0x7f, 0xff])).await;
     still_serves(&broker).await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn strings_that_only_the_compact_form_can_hold_close_the_connection() {
+    let broker = broker(&FaultyFiles::new(8)).await;
+    // 40,000 bytes and their length plus one.
+    let long = [&[0xc1, 0xb8, 0x02][..], &[b'x'; 40_000]].concat();
+    // OffsetCommit: the group. InitProducerId: the transactional id, then the timeout.
+    closes(&broker, &request(8, 8, true, &[&long[..], &[0, 0, 0, 0, 1, 0, 1, 0]].concat())).await;
+    closes(&broker, &request(22, 2, true, &[&long[..], &[0, 0, 0x80, 0, 0]].concat())).await;
+    still_serves(&broker).await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_client_with_the_longest_name_gets_a_member_id_that_fits() {
+    let broker = broker(&FaultyFiles::new(9)).await;
+    let mut client = Client::connect(broker.address()).await;
+    // JoinGroup, version 4, group "g", one protocol; the client id takes all of its 16 bits.
+    let header = [&[0, 11, 0, 4, 0, 0, 0, 7, 0x7f, 0xff][..], &[b'c'; 32_767]].concat();
+    let times = [0, 0, 0x27, 0x10, 0, 0, 0x27, 0x10];
+    let rest = b"\0\0\0\x08consumer\0\0\0\x01\0\x05range\0\0\0\0";
+    let body = [b"\0\x01g", &times[..], rest].concat();
+    client.stream.write_all(&frame(&[header, body].concat())).await.unwrap();
+    let mut answer = client.receive().await.unwrap().split_off(4);
+    let response = JoinGroupResponse::decode(&mut answer, 4).unwrap();
+    assert_eq!(response.error_code, ResponseError::MemberIdRequired.code());
+    assert!(response.member_id.starts_with("ccc"), "{}", response.member_id);
+    assert!(response.member_id.len() < 2_000, "{}", response.member_id.len());
     broker.shutdown().await;
 }
 

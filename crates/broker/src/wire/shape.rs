@@ -6,6 +6,9 @@ use super::{Malformed, reader::Reader};
 /// on the wire and about a hundred decoded, so this bounds a request at some 25 MB of memory.
 const MAX_ELEMENTS: usize = 250_000;
 
+/// The longest string in bytes, which is what its plain form can say.
+const MAX_TEXT: usize = i16::MAX as usize;
+
 /// One kind of field on the wire.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Kind {
@@ -108,6 +111,10 @@ impl Walk<'_> {
             Kind::Fixed(length) => self.reader.take(length).map(drop),
             Kind::Text => {
                 let length = self.reader.string_length(self.flexible)?.unwrap_or(0);
+                // The compact form could claim more; what is kept is written with 16 bits.
+                if length > MAX_TEXT {
+                    return Err(Malformed::BadLength);
+                }
                 self.reader.take(length).map(drop)
             }
             Kind::Blob => {

@@ -9,6 +9,9 @@ use tokio::{sync::oneshot, time::Instant};
 use super::{Join, MAX_MEMBERS, Membership, State};
 use crate::group::member::{JoinRefused, JoinRequest, Member};
 
+/// How much of a client's or instance's name a member id begins with, in bytes.
+const MAX_NAME: usize = 1_000;
+
 impl Membership {
     /// A member joins or rejoins.
     pub(crate) fn join(
@@ -31,8 +34,9 @@ impl Membership {
         if self.members.len() + self.pending.len() >= MAX_MEMBERS {
             return refused(ResponseError::GroupMaxSizeReached, "");
         }
-        let prefix = request.instance_id.as_deref().unwrap_or(&request.client_id);
-        let id = format!("{prefix}-{}", random_suffix());
+        let name = request.instance_id.as_deref().unwrap_or(&request.client_id);
+        // The id is a string of the protocol too: a name of its greatest length must leave room.
+        let id = format!("{}-{}", &name[..name.floor_char_boundary(MAX_NAME)], random_suffix());
         if let Some(instance) = &request.instance_id {
             return match self.instances.get(instance).cloned() {
                 Some(old) => self.replace_static(&old, id, request, now),
