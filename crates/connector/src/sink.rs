@@ -84,7 +84,14 @@ pub enum Disposition {
         after: Option<Duration>,
     },
     /// Take this record out, park its key, deliver the rest.
-    DeadLetter(RecordPosition),
+    DeadLetter {
+        /// Which record; one of the batch.
+        position: RecordPosition,
+        /// Stable code.
+        code: &'static str,
+        /// The target's own reason.
+        reason: String,
+    },
     /// Stop the worker until a person acts.
     Halt,
 }
@@ -113,7 +120,7 @@ pub enum DeliverError {
     Refused {
         /// Stable code.
         code: &'static str,
-        /// Which record.
+        /// Which record; one of the batch.
         position: RecordPosition,
         /// The target's own reason.
         reason: String,
@@ -135,7 +142,9 @@ impl DeliverError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Unavailable { retry_after, .. } => Disposition::Retry { after: *retry_after },
-            Self::Refused { position, .. } => Disposition::DeadLetter(position.clone()),
+            Self::Refused { code, position, reason } => {
+                Disposition::DeadLetter { position: position.clone(), code, reason: reason.clone() }
+            }
             Self::Halt { .. } => Disposition::Halt,
         }
     }

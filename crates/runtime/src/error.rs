@@ -1,7 +1,7 @@
 //! Why a worker stopped, and what the supervisor does about it.
 
 use throughline_bus::{BusError, Recovery};
-use throughline_connector::{BoxError, CaptureError, ConnectError, DeliverError};
+use throughline_connector::{BoxError, CaptureError, ConnectError, DeliverError, RecordPosition};
 use throughline_document::StoreError;
 use throughline_event::{EnvelopeError, WorkerName};
 
@@ -60,6 +60,17 @@ pub enum WorkerError {
     /// The partitions of the batch in hand may belong to another member of the group now.
     #[error("TL0609: the group was rebalanced while the target was away; the batch is read again")]
     Rebalanced,
+    /// A sink named a record that it was not given: a defect of the sink.
+    #[error(
+        "TL0610: {worker} refused {position}, which is not in the batch that it was given; \
+         please report it"
+    )]
+    NotInBatch {
+        /// The worker.
+        worker: WorkerName,
+        /// What it named.
+        position: RecordPosition,
+    },
     /// The options were changed under a running worker.
     #[error("TL0606: the options of {worker} are not valid")]
     Options {
@@ -97,7 +108,11 @@ impl WorkerError {
             | Self::ForeignRecord { .. }
             | Self::TooManyParked { .. }
             | Self::Options { .. } => true,
-            Self::Rebalanced | Self::Store(_) | Self::Panicked { .. } | Self::Io { .. } => false,
+            Self::Rebalanced
+            | Self::NotInBatch { .. }
+            | Self::Store(_)
+            | Self::Panicked { .. }
+            | Self::Io { .. } => false,
         }
     }
 }

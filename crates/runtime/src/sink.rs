@@ -14,7 +14,7 @@ use throughline_bus::{Consumer, ConsumerOptions, Polled, Undecodable};
 use throughline_connector::{
     DeliverError, Disposition, Receipt, RecordPosition, Sink, SinkContext,
 };
-use throughline_event::{RecordBatch, TopicPartition};
+use throughline_event::{Record, RecordBatch, TopicPartition, WorkerName};
 use throughline_telemetry::Stage;
 
 use crate::backoff::Backoff;
@@ -39,12 +39,12 @@ pub(crate) fn run<S: Sink>(
     let dead = dead::Dead::prepare(&cx.name, &cx.topics, host)?;
     let group = format!("throughline-sink-{}", cx.name);
     let meter = Meter::new(host, &cx.name);
-    let topics = cx.topics.clone();
+    let (worker, topics) = (cx.name.clone(), cx.topics.clone());
     let instance = Some(format!("{}-{}", cx.name, host.instance));
     let sink = block.block_on(S::connect(settings, cx))?;
     let options = ConsumerOptions { instance, ..ConsumerOptions::new(group, topics) };
     let consumer = host.bus.consumer(options)?;
-    let mut worker = Work { sink, host, consumer, dead, block, meter };
+    let mut worker = Work { worker, sink, host, consumer, dead, block, meter };
     let mut batch = RecordBatch::new();
     while !host.shutdown.is_draining() {
         worker.meter.beat();
@@ -54,6 +54,7 @@ pub(crate) fn run<S: Sink>(
 }
 
 struct Work<'h, S> {
+    worker: WorkerName,
     sink: S,
     host: &'h Host,
     consumer: Consumer,
@@ -120,7 +121,7 @@ impl<S: Sink> Work<'_, S> {
                 Ok(true) => return self.dead.resume(std::slice::from_ref(at)),
                 Ok(false) => return Ok(()),
                 Err(error) => match error.disposition() {
-                    Disposition::DeadLetter(_) => return Ok(()),
+                    Disposition::DeadLetter { .. } => return Ok(()),
                     Disposition::Retry { .. } | Disposition::Halt => {
                         self.wait(error, &mut backoff)?
                     }
@@ -150,11 +151,15 @@ impl<S: Sink> Work<'_, S> {
                     return self.commit(&receipt);
                 }
                 Err(error) => match error.disposition() {
-                    Disposition::DeadLetter(position) => {
+                    Disposition::DeadLetter { position, code, reason } => {
+                        let Some((refused, others)) = split(batch, &position) else {
+                            let worker = self.worker.clone();
+                            return Err(WorkerError::NotInBatch { worker, position });
+                        };
                         self.meter.dead("refused");
-                        self.dead.refused(batch, &position, &error, &self.host.bus)?;
+                        self.dead.refused(&refused, &position, code, reason, &self.host.bus)?;
                         self.meter.parked(self.dead.parked());
-                        rest = Some(without(batch, &position));
+                        rest = Some(others);
                     }
                     Disposition::Retry { .. } | Disposition::Halt => {
                         self.wait(error, &mut backoff)?
@@ -227,15 +232,22 @@ impl<S: Sink> Work<'_, S> {
     }
 }
 
-fn without(batch: &RecordBatch, refused: &RecordPosition) -> RecordBatch {
-    let mut rest = RecordBatch::new();
+/// The record at a position, and all the others; `None` when the batch does not hold it.
+fn split<'b>(
+    batch: &'b RecordBatch,
+    position: &RecordPosition,
+) -> Option<(Record<'b>, RecordBatch)> {
+    let mut found = None;
+    let mut others = RecordBatch::new();
     for record in batch.iter() {
-        let same = record.offset == refused.offset
-            && record.partition == refused.partition.partition
-            && *record.topic == refused.partition.topic;
-        if !same {
-            rest.push(record);
+        let same = record.offset == position.offset
+            && record.partition == position.partition.partition
+            && *record.topic == position.partition.topic;
+        if same {
+            found = Some(record);
+        } else {
+            others.push(record);
         }
     }
-    rest
+    found.map(|record| (record, others))
 }

@@ -46,3 +46,16 @@ fn a_parked_key_resumes_by_a_newer_record_that_the_target_takes() {
     });
     assert_eq!(flow.held("a"), Some(3));
 }
+
+#[test]
+fn a_refusal_of_a_record_that_is_not_in_the_batch_stops_the_worker_and_writes_no_letter() {
+    let flow = Flow::start();
+    flow.refuse("a");
+    flow.lie();
+    flow.write(&[("a", 1), ("b", 2)]);
+    // The supervisor starts it again, and then it tells the truth.
+    flow.run_until("the others go on", || flow.held("b").is_some());
+    let letters = flow.letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0].input.as_ref().map(|input| input.offset.0), Some(0));
+}

@@ -13,7 +13,7 @@ use throughline_connector::{
     ConnectError, ConnectorOptions, DeliverError, Receipt, RecordPosition, Sink, SinkContext,
 };
 use throughline_event::{
-    Path, Record, RecordBatch, TopicName, TopicPartition, Violations, WorkerName,
+    Offset, Path, Record, RecordBatch, TopicName, TopicPartition, Violations, WorkerName,
 };
 use throughline_runtime::dead_letter::{DeadLetter, unresolved};
 use throughline_runtime::{Host, Shutdown, SinkRegistry, Supervisor};
@@ -24,7 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 const WORKER: &str = "shop";
 
-/// Writes the number of each key to a file of that name. A file `refuse-<key>` makes it refuse.
+/// Writes the number of each key to a file of that name. A file `refuse-<key>` makes it refuse, one
+/// named `lie` makes it name a record that it was not given, once.
 struct Fussy(PathBuf);
 
 #[derive(Deserialize, JsonSchema)]
@@ -47,7 +48,8 @@ impl Fussy {
         if self.0.join(format!("refuse-{key}")).exists() {
             let partition =
                 TopicPartition { topic: record.topic.clone(), partition: record.partition };
-            let position = RecordPosition { partition, offset: record.offset };
+            let beside = if fs::remove_file(self.0.join("lie")).is_ok() { 1_000 } else { 0 };
+            let position = RecordPosition { partition, offset: Offset(record.offset.0 + beside) };
             let reason = "told to refuse it".to_owned();
             return Err(DeliverError::Refused { code: "TL9999", position, reason });
         }
@@ -158,6 +160,11 @@ impl Flow {
 
     pub(crate) fn refuse(&self, key: &str) {
         fs::write(self.refusal(key), "").unwrap();
+    }
+
+    /// The next refusal names a record that the sink was not given.
+    pub(crate) fn lie(&self) {
+        fs::write(self.target.path().join("lie"), "").unwrap();
     }
 
     pub(crate) fn mend(&self, key: &str) {

@@ -194,7 +194,7 @@ fn a_record_that_is_not_what_its_schema_says_is_refused_alone() {
         let mut sink = folder.connect().unwrap();
         let error = now(sink.deliver(&batch)).unwrap_err();
         match error.disposition() {
-            Disposition::DeadLetter(position) => assert_eq!(position.offset, Offset(1)),
+            Disposition::DeadLetter { position, .. } => assert_eq!(position.offset, Offset(1)),
             other => panic!("{format}: {other:?}"),
         }
         assert!(error.to_string().starts_with("TL3004"), "{error}");
@@ -214,7 +214,7 @@ fn a_record_that_is_not_what_its_schema_says_is_refused_alone() {
         assert_eq!(now(sink.assigned(partitions)).unwrap().next, [(at.clone(), Offset(3))]);
         let bad = Record { offset: Offset(1), value: Some(cut), ..good };
         let error = now(sink.retry(&bad)).unwrap_err();
-        assert!(matches!(error.disposition(), Disposition::DeadLetter(_)), "{error}");
+        assert!(matches!(error.disposition(), Disposition::DeadLetter { .. }), "{error}");
         assert_eq!(folder.names(TOPIC), files);
         let mended = Record { offset: Offset(1), ..good };
         for _ in 0..2 {

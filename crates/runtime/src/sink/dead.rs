@@ -8,8 +8,10 @@ use std::collections::HashMap;
 
 use throughline_avro::{Schema, SchemaId};
 use throughline_bus::{Bus, Outgoing, TransactionalProducer, Undecodable};
-use throughline_connector::{DeliverError, Receipt, RecordPosition};
-use throughline_event::{Offset, PartitionId, RecordBatch, TopicName, TopicPartition, WorkerName};
+use throughline_connector::{Receipt, RecordPosition};
+use throughline_event::{
+    Offset, PartitionId, Record, RecordBatch, TopicName, TopicPartition, WorkerName,
+};
 
 use crate::dead_letter::{self, DeadLetter, Input, Part, Stage, read};
 use crate::host::now;
@@ -149,33 +151,27 @@ impl Dead {
     /// A record that the target refused; durable when this returns.
     pub(super) fn refused(
         &mut self,
-        batch: &RecordBatch,
+        record: &Record<'_>,
         position: &RecordPosition,
-        error: &DeliverError,
+        code: &'static str,
+        reason: String,
         bus: &Bus,
     ) -> Result<(), WorkerError> {
-        let refused = batch.iter().find(|record| {
-            record.offset == position.offset
-                && record.partition == position.partition.partition
-                && *record.topic == position.partition.topic
-        });
-        let DeliverError::Refused { code, reason, .. } = error else { return Ok(()) };
-        let part = |datum| Part::of(datum, bus);
         tracing::warn!(worker = %self.worker, place = %position, code, "record refused by the target");
-        let key = refused.and_then(|record| record.key).map(part);
-        let value = refused.and_then(|record| record.value).map(part);
+        let key = record.key.map(|datum| Part::of(datum, bus));
+        let value = record.value.map(|datum| Part::of(datum, bus));
         let input = Input {
             partition: position.partition.clone(),
             offset: position.offset,
-            timestamp: refused.map(|record| record.timestamp).unwrap_or_default(),
+            timestamp: record.timestamp,
         };
         let letter = DeadLetter {
             id: format!("{}@{}", input.partition, input.offset),
             worker: self.worker.clone(),
             stage: Stage::Deliver.as_str().to_owned(),
-            code: (*code).to_owned(),
+            code: code.to_owned(),
             kind: "refused".to_owned(),
-            reason: reason.clone(),
+            reason,
             place: position.to_string(),
             program: None,
             line: None,
