@@ -9,9 +9,9 @@ use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
-use throughline_avro::{Cursor, DecodeError, Schema, write_json};
+use throughline_avro::{Cursor, Schema};
 
-use column::Column;
+use column::{Column, Unfit};
 
 /// Rows and bytes that are turned into pages together.
 const ROWS: usize = 4_096;
@@ -21,13 +21,11 @@ const BYTES: usize = 4 << 20;
 const ROW_GROUP: usize = 16 << 20;
 
 pub(crate) struct Table {
-    schema: Arc<Schema>,
     arrow: SchemaRef,
     columns: Vec<Column>,
     rows: usize,
     bytes: usize,
     writer: ArrowWriter<Vec<u8>>,
-    checked: Vec<u8>,
 }
 
 impl std::fmt::Debug for Table {
@@ -53,9 +51,7 @@ impl Table {
             .build();
         let writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&arrow), Some(properties));
         let writer = writer.map_err(|error| error.to_string())?;
-        let schema = Arc::clone(schema);
-        let checked = Vec::new();
-        Ok(Self { schema, arrow, columns, rows: 0, bytes: 0, writer, checked })
+        Ok(Self { arrow, columns, rows: 0, bytes: 0, writer })
     }
 
     /// Adds a record; bytes that are ready go to `out`. The error is the record's.
@@ -78,11 +74,10 @@ impl Table {
         Ok(())
     }
 
-    fn check(&mut self, datum: &[u8]) -> Result<(), DecodeError> {
-        self.checked.clear();
+    fn check(&self, datum: &[u8]) -> Result<(), Unfit> {
         let mut cursor = Cursor::new(datum);
-        write_json(self.schema.root(), &mut cursor, &mut self.checked)?;
-        cursor.finish()
+        self.columns.iter().try_for_each(|column| column.check(&mut cursor))?;
+        Ok(cursor.finish()?)
     }
 
     fn encode(&mut self) -> Result<(), String> {

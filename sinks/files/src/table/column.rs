@@ -40,6 +40,15 @@ enum Data {
     Record(Vec<Column>, Vec<bool>),
 }
 
+/// Why a value has no place in its column.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unfit {
+    #[error(transparent)]
+    Datum(#[from] DecodeError),
+    #[error("a decimal has more than the {precision} digits of its schema")]
+    Decimal { precision: u8 },
+}
+
 struct Items {
     item: Column,
     offsets: Vec<i32>,
@@ -83,7 +92,49 @@ impl Column {
         Ok((Self { node: Arc::clone(node), null, arrow, data }, field))
     }
 
-    /// Reads one value.
+    /// Reads one value and keeps nothing. What this accepts, [`Column::append`] accepts.
+    pub(super) fn check(&self, cursor: &mut Cursor<'_>) -> Result<(), Unfit> {
+        if let Some(null) = self.null
+            && cursor.union_branch(2)? == null
+        {
+            return Ok(());
+        }
+        match &self.data {
+            Data::Text(_) => cursor.str().map(drop)?,
+            Data::Decimal(_) => {
+                let bytes = self.decimal_bytes(cursor)?;
+                let DataType::Decimal128(precision, _) = self.arrow else { return Ok(()) };
+                decimal(bytes, precision).ok_or(Unfit::Decimal { precision })?;
+            }
+            Data::List(items) => {
+                while let Some(block) = cursor.block()? {
+                    (0..block.items).try_for_each(|_| items.item.check(cursor))?;
+                }
+            }
+            Data::Map(keys, items) => {
+                while let Some(block) = cursor.block()? {
+                    for _ in 0..block.items {
+                        keys.check(cursor)?;
+                        items.item.check(cursor)?;
+                    }
+                }
+            }
+            Data::Record(columns, _) => {
+                columns.iter().try_for_each(|column| column.check(cursor))?;
+            }
+            _ => cursor.skip(&self.node)?,
+        }
+        Ok(())
+    }
+
+    fn decimal_bytes<'a>(&self, cursor: &mut Cursor<'a>) -> Result<&'a [u8], DecodeError> {
+        match &*self.node {
+            Node::Fixed(size, _) => cursor.fixed(*size),
+            _ => cursor.bytes(),
+        }
+    }
+
+    /// Reads one value that was checked.
     pub(super) fn append(&mut self, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
         if let Some(null) = self.null
             && cursor.union_branch(2)? == null
@@ -117,7 +168,7 @@ impl Column {
                     Node::Fixed(size, _) => cursor.fixed(*size)?,
                     _ => cursor.bytes()?,
                 };
-                builder.append_value(decimal(bytes));
+                builder.append_option(decimal(bytes, MAX_PRECISION as u8));
             }
             Data::List(items) => {
                 let mut len = 0;
@@ -220,10 +271,19 @@ fn inconsistent() -> ArrowError {
     ArrowError::SchemaError("a column has another type than its data".to_owned())
 }
 
-/// Two's complement, big endian; the schema's precision fits 128 bits.
-fn decimal(bytes: &[u8]) -> i128 {
-    let fill = if bytes.first().is_some_and(|byte| byte & 0x80 != 0) { -1 } else { 0 };
-    bytes.iter().fold(fill, |value, &byte| value << 8 | i128::from(byte))
+/// Two's complement, big endian; `None` when it has more digits than `precision`.
+fn decimal(bytes: &[u8], precision: u8) -> Option<i128> {
+    let negative = bytes.first().is_some_and(|byte| byte & 0x80 != 0);
+    let (sign, fill) = if negative { (0xff, -1) } else { (0, 0) };
+    let shortest = &bytes[bytes.iter().take_while(|&&byte| byte == sign).count()..];
+    if shortest.len() > size_of::<i128>() {
+        return None;
+    }
+    let fold = |value: i128, &byte: &u8| value << 8 | i128::from(byte);
+    let value = shortest.iter().fold(fill, fold);
+    // 16 bytes without their sign may have turned it over.
+    let same_sign = (value < 0) == negative;
+    (same_sign && value.unsigned_abs() < 10_u128.pow(u32::from(precision))).then_some(value)
 }
 
 fn data(node: &Arc<Node>, path: &str) -> Result<(DataType, Data), String> {

@@ -116,3 +116,40 @@ fn types_without_a_form_are_refused_with_their_path() {
         assert!(error.starts_with(path), "{error}");
     }
 }
+
+#[test]
+fn decimals_with_more_digits_than_their_schema_are_refused_and_others_are_exact() {
+    let digits = 38;
+    let schema = schema(serde_json::json!([{"name": "exact", "type": {"type": "bytes",
+        "logicalType": "decimal", "precision": digits, "scale": 0}}]));
+    let datum = |bytes: &[u8]| {
+        let mut datum = Vec::new();
+        throughline_avro::put_bytes(&mut datum, bytes);
+        datum
+    };
+    let most = 10_i128.pow(digits) - 1;
+    let taken = [most, -most, i128::from(i64::MAX) << 16, -1, 0];
+    let mut table = Table::new(&schema).unwrap();
+    let mut out = Vec::new();
+    for value in taken {
+        // A sign that is written longer than needed changes nothing.
+        let sign = if value < 0 { 0xff } else { 0 };
+        let long = [&[sign; 3][..], &value.to_be_bytes()].concat();
+        table.add(&datum(&long), &mut out).unwrap();
+    }
+    let beyond = [&[1][..], &[0; 16]].concat();
+    for bytes in
+        [&(most + 1).to_be_bytes()[..], &i128::MIN.to_be_bytes(), &beyond, &[0x80; 17], &[0x7f; 17]]
+    {
+        let error = table.add(&datum(bytes), &mut out).unwrap_err();
+        assert!(error.contains("38 digits"), "{error}");
+    }
+    // 16 bytes whose top bit is a digit, not a sign, because a zero byte stands before them.
+    let unsigned = [&[0][..], &[0xff; 16]].concat();
+    assert!(table.add(&datum(&unsigned), &mut out).is_err());
+    table.finish(&mut out).unwrap();
+    let batches = read(out);
+    let column = batches[0].column(0);
+    let column = column.as_primitive::<arrow_array::types::Decimal128Type>();
+    assert_eq!(column.values().to_vec(), taken);
+}
