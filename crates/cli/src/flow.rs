@@ -196,14 +196,31 @@ pub(crate) fn test_spec(pack: &Pack) -> Result<Spec, Report> {
         .iter()
         .filter_map(|(name, setting)| Some((name.clone(), setting.default.clone()?)))
         .collect();
-    let written = pack.files().read("fixtures/settings.json").ok().flatten();
-    let written =
-        written.and_then(|bytes| serde_json::from_slice::<Map<String, Value>>(&bytes).ok());
-    settings.extend(written.unwrap_or_default());
+    settings.extend(fixture_settings(pack)?);
     let system = SystemName::new("shop").expect("the name is allowed");
     let owned: BTreeSet<_> =
         normalizer::canonical_entities().iter().map(|entity| entity.name.clone()).collect();
     Ok(Spec { pack: mappings(pack)?, system, settings, owned })
+}
+
+/// The settings that the fixtures of a pack are written for.
+fn fixture_settings(pack: &Pack) -> Result<Map<String, Value>, Report> {
+    const FILE: &str = "fixtures/settings.json";
+    let wrong = |message: String| {
+        Report::new(vec![Finding {
+            code: "TL9017",
+            file: format!("{}/{FILE}", pack.files().place()),
+            mark: Mark::START,
+            path: Path::root(),
+            message,
+            fix: "write one JSON object, a member for each setting".to_owned(),
+        }])
+    };
+    match pack.files().read(FILE) {
+        Ok(None) => Ok(Map::new()),
+        Ok(Some(bytes)) => serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string())),
+        Err(error) => Err(wrong(format!("the file cannot be read: {error}"))),
+    }
 }
 
 /// The entities of a pack that have a mapping.

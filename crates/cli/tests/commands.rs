@@ -52,6 +52,20 @@ fn the_fixtures_of_the_built_in_packs_pass_and_a_broken_one_fails() {
     let unknown = sandbox.output(&["test", "nowhere"]);
     assert_eq!(unknown.status.code(), Some(64));
     assert!(text(&unknown.stderr).contains("TL9007"));
+    let pack = sandbox.path("sunrise");
+    let files = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems/sunrise");
+    let copied = std::process::Command::new("cp").arg("-r").arg(files).arg(&pack).status().unwrap();
+    assert!(copied.success());
+    let settings = pack.join("fixtures/settings.json");
+    let kept = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, kept.replace("EUR", "USD")).unwrap();
+    let other = sandbox.output(&["test", pack.to_str().unwrap()]);
+    assert_eq!(other.status.code(), Some(1), "{}", text(&other.stdout));
+    std::fs::write(&settings, "[1]").unwrap();
+    let wrong = sandbox.output(&["test", pack.to_str().unwrap()]);
+    assert!(!wrong.status.success());
+    let error = text(&wrong.stderr);
+    assert!(error.contains("TL9017") && error.contains("fixtures/settings.json"), "{error}");
 }
 
 #[test]
