@@ -17,27 +17,17 @@ mod definitions;
 pub use definitions::{BUCKETS, DEFINITIONS, Definition, Kind};
 use definitions::{
     BUILD_INFO, CONSUMER_LAG_RECORDS, CONSUMER_LAG_SECONDS, DEAD_LETTERS, END_TO_END_SECONDS,
-    PARKED_KEYS, RECORDS_FAILED, RECORDS_IN, RECORDS_OUT, STAGE_SECONDS, WATERMARK,
+    PARKED_KEYS, RECORDS_IN, RECORDS_OUT, STAGE_SECONDS, WATERMARK,
 };
 pub(crate) use definitions::{CPU_SECONDS, RESIDENT_BYTES};
 
 /// A step of a worker, as the label `stage`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
-    /// Taking records from a source or a topic.
-    Read,
-    /// From bytes to values.
-    Decode,
     /// Comparing a document with what was published.
     Diff,
     /// Turning values into canonical ones.
     Map,
-    /// Checking the rules of canonical records.
-    Check,
-    /// From values to bytes.
-    Encode,
-    /// Writing to the log.
-    Publish,
     /// Writing to a target.
     Deliver,
     /// Making the position durable.
@@ -46,14 +36,9 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order in which a record meets them.
-    pub const ALL: [Stage; 9] = [
-        Self::Read,
-        Self::Decode,
+    pub const ALL: [Stage; 4] = [
         Self::Diff,
         Self::Map,
-        Self::Check,
-        Self::Encode,
-        Self::Publish,
         Self::Deliver,
         Self::Commit,
     ];
@@ -61,13 +46,8 @@ impl Stage {
     /// The value of the label.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Read => "read",
-            Self::Decode => "decode",
             Self::Diff => "diff",
             Self::Map => "map",
-            Self::Check => "check",
-            Self::Encode => "encode",
-            Self::Publish => "publish",
             Self::Deliver => "deliver",
             Self::Commit => "commit",
         }
@@ -86,7 +66,6 @@ struct Inner {
     health: Health,
     records_in: IntCounterVec,
     records_out: IntCounterVec,
-    records_failed: IntCounterVec,
     stage_seconds: HistogramVec,
     end_to_end_seconds: HistogramVec,
     consumer_lag_records: IntGaugeVec,
@@ -109,7 +88,6 @@ impl Metrics {
         let inner = Inner {
             records_in: counters(&registry, &RECORDS_IN),
             records_out: counters(&registry, &RECORDS_OUT),
-            records_failed: counters(&registry, &RECORDS_FAILED),
             stage_seconds: histograms(&registry, &STAGE_SECONDS),
             end_to_end_seconds: histograms(&registry, &END_TO_END_SECONDS),
             consumer_lag_records: gauges(&registry, &CONSUMER_LAG_RECORDS),
@@ -182,19 +160,13 @@ impl WorkerMetrics {
         self.inner.records_out.with_label_values(&[&*self.flow, system, entity]).inc_by(count);
     }
 
-    /// Counts records that failed in a stage. `reason` is a fixed word or a code.
-    pub fn records_failed(&self, stage: Stage, reason: &'static str, count: u64) {
-        let labels = [&*self.flow, stage.as_str(), reason];
-        self.inner.records_failed.with_label_values(&labels).inc_by(count);
-    }
-
     /// Notes how long a batch spent in a stage.
     pub fn stage(&self, stage: Stage, took: Duration) {
         let labels = [&*self.flow, stage.as_str()];
         self.inner.stage_seconds.with_label_values(&labels).observe(took.as_secs_f64());
     }
 
-    /// Notes how long a record took from the commit at its source to the acknowledgment here.
+    /// Notes how long a record took from its capture to the acknowledgment here.
     pub fn end_to_end(&self, entity: &str, took: Duration) {
         let labels = [entity, &*self.flow];
         self.inner.end_to_end_seconds.with_label_values(&labels).observe(took.as_secs_f64());

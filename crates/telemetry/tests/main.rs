@@ -44,7 +44,6 @@ async fn every_defined_metric_is_scraped_with_its_labels() {
     let worker = metrics.worker("lake");
     worker.records_in("shop", "order", 3);
     worker.records_out("shop", "order", 2);
-    worker.records_failed(Stage::Map, "mapping", 1);
     worker.stage(Stage::Deliver, Duration::from_millis(30));
     worker.end_to_end("order", Duration::from_secs(2));
     worker.lag(7, Duration::from_millis(1_500));
@@ -60,7 +59,6 @@ async fn every_defined_metric_is_scraped_with_its_labels() {
     }
     for line in [
         r#"throughline_records_in_total{entity="order",flow="lake",system="shop"} 3"#,
-        r#"throughline_records_failed_total{flow="lake",reason="mapping",stage="map"} 1"#,
         r#"throughline_stage_seconds_bucket{flow="lake",stage="deliver",le="0.05"} 1"#,
         r#"throughline_stage_seconds_bucket{flow="lake",stage="deliver",le="0.025"} 0"#,
         r#"throughline_end_to_end_seconds_count{entity="order",target="lake"} 1"#,

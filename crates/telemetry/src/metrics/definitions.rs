@@ -51,12 +51,6 @@ pub(super) const RECORDS_OUT: Definition = Definition {
     labels: &["flow", "system", "entity"],
     help: "Records that the log or the target acknowledged.",
 };
-pub(super) const RECORDS_FAILED: Definition = Definition {
-    name: "throughline_records_failed_total",
-    kind: Kind::Counter,
-    labels: &["flow", "stage", "reason"],
-    help: "Records that failed, by stage and reason; retries count each time.",
-};
 pub(super) const STAGE_SECONDS: Definition = Definition {
     name: "throughline_stage_seconds",
     kind: Kind::Histogram,
@@ -67,25 +61,25 @@ pub(super) const END_TO_END_SECONDS: Definition = Definition {
     name: "throughline_end_to_end_seconds",
     kind: Kind::Histogram,
     labels: &["entity", "target"],
-    help: "Time from the commit at the source to the acknowledgment of the target.",
+    help: "Time from the capture of the newest record of a batch, which is its timestamp, to the acknowledgment of the target.",
 };
 pub(super) const CONSUMER_LAG_RECORDS: Definition = Definition {
     name: "throughline_consumer_lag_records",
     kind: Kind::Gauge,
     labels: &["flow"],
-    help: "Records between the committed offsets of a worker and the end of its topics.",
+    help: "Records between what a worker has read and the end of its topics.",
 };
 pub(super) const CONSUMER_LAG_SECONDS: Definition = Definition {
     name: "throughline_consumer_lag_seconds",
     kind: Kind::Gauge,
     labels: &["flow"],
-    help: "Age of the oldest record that a worker has not committed.",
+    help: "Age of the newest record that a worker has read, while there are more; 0 when there are none.",
 };
 pub(super) const WATERMARK: Definition = Definition {
     name: "throughline_watermark_timestamp_seconds",
     kind: Kind::Gauge,
     labels: &["flow", "entity"],
-    help: "Source time of the newest record that a worker has handled.",
+    help: "Timestamp of the newest record that a target has acknowledged.",
 };
 pub(super) const DEAD_LETTERS: Definition = Definition {
     name: "throughline_dead_letters_total",
@@ -122,7 +116,6 @@ pub(crate) const RESIDENT_BYTES: Definition = Definition {
 pub const DEFINITIONS: &[Definition] = &[
     RECORDS_IN,
     RECORDS_OUT,
-    RECORDS_FAILED,
     STAGE_SECONDS,
     END_TO_END_SECONDS,
     CONSUMER_LAG_RECORDS,
