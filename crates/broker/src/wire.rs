@@ -17,6 +17,16 @@ pub(crate) enum Malformed {
     Truncated,
     #[error("a length is negative or does not fit")]
     BadLength,
+    #[error("a number of variable length has no last byte")]
+    Endless,
+    #[error("a text is not UTF-8")]
+    Utf8,
+    #[error("a field is null that must not be")]
+    Null,
+    #[error("version {0} is not known")]
+    Version(i16),
+    #[error("kind {0} is not known")]
+    Kind(u8),
     #[error("more array elements than a request may hold")]
     TooManyElements,
 }

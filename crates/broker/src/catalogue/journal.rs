@@ -76,11 +76,12 @@ impl Entry {
 
     fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Entry, Malformed> {
         let (kind, name) = key.split_first().ok_or(Malformed::Truncated)?;
-        let name = std::str::from_utf8(name).map_err(|_| Malformed::BadLength)?.to_owned();
+        let name = std::str::from_utf8(name).map_err(|_| Malformed::Utf8)?.to_owned();
         let Some(value) = value else { return Ok(Entry::Topic(name, None)) };
         let mut reader = Reader::new(value);
-        if reader.i16()? != VERSION {
-            return Err(Malformed::BadLength);
+        let version = reader.i16()?;
+        if version != VERSION {
+            return Err(Malformed::Version(version));
         }
         match *kind {
             TOPIC => {
@@ -98,7 +99,7 @@ impl Entry {
             }
             CLUSTER => Ok(Entry::Cluster(reader.string(false)?.to_owned())),
             PRODUCER_IDS => Ok(Entry::ProducerIds(reader.i64()?)),
-            _ => Err(Malformed::BadLength),
+            other => Err(Malformed::Kind(other)),
         }
     }
 }
@@ -162,6 +163,8 @@ mod tests {
         for cut in 0..value.len() {
             assert!(Entry::decode(&key, Some(&value[..cut])).is_err());
         }
-        assert!(Entry::decode(&key, Some(&[0, 9, 0, 0])).is_err(), "a later version");
+        assert_eq!(Entry::decode(&key, Some(&[0, 9, 0, 0])), Err(Malformed::Version(9)));
+        assert_eq!(Entry::decode(b"?", Some(&value)), Err(Malformed::Kind(b'?')));
+        assert_eq!(Entry::decode(b"T\xff", Some(&value)), Err(Malformed::Utf8));
     }
 }

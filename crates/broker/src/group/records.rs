@@ -185,7 +185,11 @@ impl MemberValue {
 }
 
 fn supported(version: i16) -> Result<i16, Malformed> {
-    if (0..=FLEXIBLE_VALUE).contains(&version) { Ok(version) } else { Err(Malformed::BadLength) }
+    if (0..=FLEXIBLE_VALUE).contains(&version) {
+        Ok(version)
+    } else {
+        Err(Malformed::Version(version))
+    }
 }
 
 /// The topics in a consumer's subscription, for the protocol type `consumer`.
@@ -263,7 +267,7 @@ mod tests {
         let v4 = b"\0\x04\0\0\0\0\0\0\0\x09\0\0\0\0\x02m\0\0\0\0\0\0\0\x05\0";
         let read = OffsetValue::decode(v4).unwrap();
         assert_eq!((read.offset, read.leader_epoch, read.metadata.as_str()), (9, 0, "m"));
-        assert_eq!(OffsetValue::decode(b"\0\x05"), Err(Malformed::BadLength));
+        assert_eq!(OffsetValue::decode(b"\0\x05"), Err(Malformed::Version(5)));
     }
 
     #[test]

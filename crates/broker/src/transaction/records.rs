@@ -91,7 +91,7 @@ pub(crate) fn decode_key(bytes: &[u8]) -> Result<String, Malformed> {
     let mut reader = Reader::new(bytes);
     match reader.i16()? {
         KEY => Ok(reader.string(false)?.to_owned()),
-        _ => Err(Malformed::BadLength),
+        other => Err(Malformed::Version(other)),
     }
 }
 
@@ -124,7 +124,7 @@ impl Entry {
         let mut reader = Reader::new(bytes);
         let version = reader.i16()?;
         if !(VALUE..=FLEXIBLE_VALUE).contains(&version) {
-            return Err(Malformed::BadLength);
+            return Err(Malformed::Version(version));
         }
         let flexible = version >= FLEXIBLE_VALUE;
         let producer = Producer { id: reader.i64()?, epoch: reader.i16()? };
@@ -185,7 +185,9 @@ mod tests {
         let mut dead = whole.to_vec();
         dead[16] = 6;
         assert_eq!(Entry::decode(&dead), Ok(None));
-        assert!(decode_key(b"\0\x01\0\x01t").is_err());
+        assert_eq!(decode_key(b"\0\x01\0\x01t"), Err(Malformed::Version(1)));
+        dead[1] = 2;
+        assert_eq!(Entry::decode(&dead), Err(Malformed::Version(2)));
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
                 return u32::try_from(value).map_err(|_| Malformed::BadLength);
             }
         }
-        Err(Malformed::BadLength)
+        Err(Malformed::Endless)
     }
 
     /// A zigzag varint of up to 64 bits, as record fields use it.
@@ -71,7 +71,7 @@ impl<'a> Reader<'a> {
                 return Ok((value >> 1) as i64 ^ -((value & 1) as i64));
             }
         }
-        Err(Malformed::BadLength)
+        Err(Malformed::Endless)
     }
 
     /// The length prefix of a string or an array of the older encoding; `None` is null.
@@ -100,17 +100,17 @@ impl<'a> Reader<'a> {
     pub(crate) fn nullable_string(&mut self, flexible: bool) -> Result<Option<&'a str>, Malformed> {
         let Some(length) = self.string_length(flexible)? else { return Ok(None) };
         let bytes = self.take(length)?;
-        std::str::from_utf8(bytes).map(Some).map_err(|_| Malformed::BadLength)
+        std::str::from_utf8(bytes).map(Some).map_err(|_| Malformed::Utf8)
     }
 
     /// A UTF-8 string that must not be null.
     pub(crate) fn string(&mut self, flexible: bool) -> Result<&'a str, Malformed> {
-        self.nullable_string(flexible)?.ok_or(Malformed::BadLength)
+        self.nullable_string(flexible)?.ok_or(Malformed::Null)
     }
 
     /// Bytes that must not be null.
     pub(crate) fn bytes(&mut self, flexible: bool) -> Result<&'a [u8], Malformed> {
-        let length = self.long_length(flexible)?.ok_or(Malformed::BadLength)?;
+        let length = self.long_length(flexible)?.ok_or(Malformed::Null)?;
         self.take(length)
     }
 
@@ -122,5 +122,30 @@ impl<'a> Reader<'a> {
             self.take(length)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_to_be_wrong_is_told_apart() {
+        let mut endless = Reader::new(&[0xff; 16]);
+        assert_eq!(endless.uvarint(), Err(Malformed::Endless));
+        assert_eq!(endless.varlong(), Err(Malformed::Endless));
+        assert_eq!(
+            Reader::new(&[0xff, 0xff, 0xff, 0xff, 0x7f]).uvarint(),
+            Err(Malformed::BadLength)
+        );
+        for flexible in [false, true] {
+            let null: &[u8] = if flexible { &[0] } else { &[0xff; 4] };
+            assert_eq!(Reader::new(null).nullable_string(flexible), Ok(None));
+            assert_eq!(Reader::new(null).string(flexible), Err(Malformed::Null));
+            assert_eq!(Reader::new(null).bytes(flexible), Err(Malformed::Null));
+        }
+        assert_eq!(Reader::new(b"\0\x01\xff").string(false), Err(Malformed::Utf8));
+        assert_eq!(Reader::new(b"\xff\xfe").string(false), Err(Malformed::BadLength));
+        assert_eq!(Reader::new(b"\0\x02a").string(false), Err(Malformed::Truncated));
     }
 }
