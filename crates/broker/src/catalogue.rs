@@ -16,6 +16,7 @@ use throughline_log::{LogDir, LogError, Partition, PartitionConfig, TopicPartiti
 use uuid::Uuid;
 
 use crate::{
+    blocking::{Stopped, blocking},
     store::{self, StoreError},
     topic_config::TopicConfig,
 };
@@ -105,6 +106,12 @@ impl From<LogError> for CatalogueError {
     }
 }
 
+impl From<Stopped> for CatalogueError {
+    fn from(error: Stopped) -> Self {
+        Self::Store(error.into())
+    }
+}
+
 /// Topics, the cluster id and producer ids.
 #[derive(Debug)]
 pub(crate) struct Catalogue {
@@ -175,7 +182,7 @@ impl Catalogue {
                 let mut config = TopicConfig::default();
                 config.set("cleanup.policy", Some("compact")).expect("the value is valid");
                 config.set("segment.bytes", Some("16777216")).expect("the value is valid");
-                self.insert(name, 1, config).await?;
+                self.create(name, 1, config).await?;
             }
         }
         Ok(())
@@ -248,17 +255,8 @@ impl Catalogue {
         }
     }
 
-    /// Creates a topic; durable when this returns.
+    /// Creates a topic of `count` partitions; durable when this returns.
     pub(crate) async fn create(
-        &self,
-        name: &str,
-        partitions: i32,
-        config: TopicConfig,
-    ) -> Result<Arc<Topic>, CatalogueError> {
-        self.insert(name, partitions, config).await
-    }
-
-    async fn insert(
         &self,
         name: &str,
         count: i32,
@@ -303,7 +301,7 @@ impl Catalogue {
             }
             Ok(made)
         })
-        .await
+        .await?
     }
 
     /// Deletes a topic; durable when this returns.
@@ -319,7 +317,7 @@ impl Catalogue {
             }
             Ok(())
         })
-        .await
+        .await?
     }
 
     /// Adds partitions up to `count` in all.
@@ -377,12 +375,15 @@ impl Catalogue {
         Ok(())
     }
 
-    /// A producer id that was never given out before, in any run.
-    pub(crate) async fn next_producer_id(&self) -> Result<i64, CatalogueError> {
+    /// A producer id that was never given out before, in any run; or what a client is told.
+    pub(crate) async fn next_producer_id(&self) -> Result<i64, ResponseError> {
         let mut ids = self.change.lock().await;
         if ids.next >= ids.reserved {
             let reserved = ids.next + PRODUCER_ID_BLOCK;
-            self.write(&Entry::ProducerIds(reserved)).await?;
+            self.write(&Entry::ProducerIds(reserved)).await.map_err(|error| {
+                tracing::error!(%error, "could not reserve producer ids");
+                ResponseError::CoordinatorNotAvailable
+            })?;
             ids.reserved = reserved;
         }
         ids.next += 1;
@@ -402,14 +403,5 @@ impl Catalogue {
     async fn write(&self, entry: &Entry) -> Result<(), StoreError> {
         let (key, value) = entry.encode();
         store::put(&self.journal, key, value).await
-    }
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, CatalogueError> + Send + 'static,
-) -> Result<T, CatalogueError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
     }
 }

@@ -4,6 +4,8 @@ use std::{io, net::SocketAddr};
 
 use throughline_log::OpenError;
 
+use crate::blocking::Stopped;
+
 /// Why the broker did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -57,9 +59,18 @@ pub enum StartError {
     /// `maintenance_interval` is zero.
     #[error("TL0309: maintenance_interval is 0; use a second or more")]
     MaintenanceInterval,
+    /// The runtime ended while the broker started.
+    #[error("TL0314: the broker was stopped while it started; start it again")]
+    Stopped,
     /// The registry already has metrics of a broker.
     #[error("TL0308: could not register the broker's metrics; use one registry per broker")]
     Metrics(#[from] prometheus::Error),
+}
+
+impl From<Stopped> for StartError {
+    fn from(_: Stopped) -> Self {
+        Self::Stopped
+    }
 }
 
 impl StartError {

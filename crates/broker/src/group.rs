@@ -291,10 +291,7 @@ impl Groups {
             let end = store::append(&self.log, &records, None)?;
             self.log.durable(end).await.map_err(StoreError::from)
         };
-        written.await.map_err(|error: StoreError| {
-            tracing::error!(%error, "could not write to the offsets topic");
-            error.coordinator_error()
-        })
+        written.await.map_err(commit::report)
     }
 
     /// Forgets offsets that nobody has used for longer than the retention, and groups without

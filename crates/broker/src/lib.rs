@@ -20,6 +20,7 @@
 
 mod api;
 mod batch;
+mod blocking;
 mod broker_config;
 mod catalogue;
 mod core;

@@ -10,6 +10,7 @@ use tokio::{
 };
 
 use crate::{
+    blocking::blocking,
     catalogue::{Catalogue, OFFSETS_TOPIC, TRANSACTIONS_TOPIC},
     core::Core,
     error::StartError,
@@ -74,11 +75,13 @@ impl Broker {
 async fn open(options: &BrokerOptions) -> Result<LogDir, StartError> {
     let log_options = LogOptions { flush: options.flush, ..LogOptions::default() };
     let (folder, files) = (options.data_dir.clone(), Arc::clone(&options.files));
-    Ok(blocking(move || LogDir::open(&folder, log_options, files)).await?)
+    Ok(blocking(move || LogDir::open(&folder, log_options, files)).await??)
 }
 
 async fn close(log: LogDir) {
-    blocking(move || log.close()).await;
+    if let Err(error) = blocking(move || log.close()).await {
+        tracing::warn!(%error, "could not close the log; the next start recovers it");
+    }
 }
 
 async fn load(
@@ -88,7 +91,7 @@ async fn load(
 ) -> Result<Core, StartError> {
     let failed = |what| move |source| StartError::load(what, source);
     let opened = log.clone();
-    let catalogue = blocking(move || Catalogue::open(opened)).await;
+    let catalogue = blocking(move || Catalogue::open(opened)).await?;
     let catalogue = Arc::new(catalogue.map_err(failed("the topic catalogue"))?);
     let initialized = catalogue.initialize().await;
     initialized.map_err(|source| StartError::load("the topic catalogue", source))?;
@@ -98,11 +101,11 @@ async fn load(
     };
     let (offsets, states) = (partition(OFFSETS_TOPIC)?, partition(TRANSACTIONS_TOPIC)?);
     let (group_options, group_metrics) = (options.clone(), Arc::clone(&metrics));
-    let groups = blocking(move || Groups::load(offsets, &group_options, group_metrics)).await;
+    let groups = blocking(move || Groups::load(offsets, &group_options, group_metrics)).await?;
     let groups = Arc::new(groups.map_err(failed("the consumer groups"))?);
     let parts = (Arc::clone(&catalogue), Arc::clone(&groups), Arc::clone(&metrics));
     let transactions =
-        blocking(move || Transactions::load(states, parts.0, parts.1, parts.2)).await;
+        blocking(move || Transactions::load(states, parts.0, parts.1, parts.2)).await?;
     let transactions = transactions.map_err(failed("the transactions"))?;
     transactions.recover().await.map_err(|source| StartError::load("the transactions", source))?;
     let host = options.advertised_host.clone();
@@ -119,18 +122,11 @@ async fn load(
     })
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-    }
-}
-
 /// A running broker. Dropping it stops the broker without waiting; the log recovers at the next
 /// start.
 #[derive(Debug)]
 pub struct BrokerHandle {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,

@@ -7,7 +7,10 @@ use bytes::Bytes;
 use kafka_protocol::ResponseError;
 use throughline_log::{AppendError, Isolation, LogError, Origin, Partition, ReadError, ReadLimit};
 
-use crate::batch::{self, Batch, BatchError, KeyValue, Producer};
+use crate::{
+    batch::{self, Batch, BatchError, KeyValue, Producer},
+    blocking::Stopped,
+};
 
 /// Bytes read at a time at start.
 const SCAN_BYTES: usize = 1024 * 1024;
@@ -25,6 +28,8 @@ pub(crate) enum StoreError {
     Batch(#[from] BatchError),
     #[error("the record is larger than a batch may be")]
     TooLarge,
+    #[error("could not begin to change an internal topic")]
+    Stopped(#[from] Stopped),
 }
 
 /// Milliseconds since 1970, UTC.

@@ -147,7 +147,7 @@ impl Transactions {
         if let Ok(found) = self.find(id) {
             return Ok(found);
         }
-        let producer = Producer { id: self.new_producer_id().await?, epoch: -1 };
+        let producer = Producer { id: self.catalogue.next_producer_id().await?, epoch: -1 };
         let entry = Entry {
             producer,
             timeout_ms,
@@ -168,13 +168,6 @@ impl Transactions {
         Ok(kept)
     }
 
-    async fn new_producer_id(&self) -> Result<i64, ResponseError> {
-        self.catalogue.next_producer_id().await.map_err(|error| {
-            tracing::error!(%error, "could not reserve producer ids");
-            ResponseError::CoordinatorNotAvailable
-        })
-    }
-
     /// The next epoch, or a new producer id when the epochs are used up.
     async fn bump(&self, transaction: &Arc<Transaction>, timeout_ms: i32) -> Reply {
         let current = transaction.state().clone();
@@ -183,7 +176,7 @@ impl Transactions {
         let previous_epoch = Some(entry.producer.epoch).filter(|epoch| *epoch >= 0 && !exhausted);
         let retired = entry.producer.id;
         if exhausted {
-            entry.producer = Producer { id: self.new_producer_id().await?, epoch: 0 };
+            entry.producer = Producer { id: self.catalogue.next_producer_id().await?, epoch: 0 };
         } else {
             entry.producer.epoch += 1;
         }

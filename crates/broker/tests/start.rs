@@ -105,3 +105,13 @@ async fn a_shutdown_ends_connections_and_parked_requests() {
     let _ = client.stream.read_to_end(&mut rest).await;
     assert!(rest.is_empty());
 }
+
+#[test]
+fn a_runtime_that_ends_before_the_broker_has_started_is_an_error_with_a_code() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let handle = runtime.handle().clone();
+    drop(runtime);
+    let error = handle.block_on(Broker::start(options(&FaultyFiles::new(30)))).unwrap_err();
+    assert!(matches!(error, StartError::Stopped), "{error}");
+    assert!(error.to_string().starts_with("TL0314"), "{error}");
+}

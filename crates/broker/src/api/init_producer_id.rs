@@ -31,13 +31,10 @@ impl Api for InitProducerId {
         let known = Producer { id: request.producer_id.0, epoch: request.producer_epoch };
         let known = Some(known).filter(|known| known.id >= 0);
         let producer = match &request.transactional_id {
-            None => match core.catalogue.next_producer_id().await {
-                Ok(id) => Ok(Producer { id, epoch: 0 }),
-                Err(error) => {
-                    tracing::error!(%error, "could not reserve producer ids");
-                    Err(ResponseError::CoordinatorNotAvailable)
-                }
-            },
+            None => {
+                let id = core.catalogue.next_producer_id().await;
+                id.map(|id| Producer { id, epoch: 0 })
+            }
             Some(id) => core.transactions.init(id, request.transaction_timeout_ms, known).await,
         };
         let response = InitProducerIdResponse::default();

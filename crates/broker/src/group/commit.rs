@@ -189,7 +189,8 @@ impl Group {
     }
 }
 
-fn report(error: StoreError) -> ResponseError {
+/// What a client is told of a failed write, which the operator reads in the log.
+pub(super) fn report(error: StoreError) -> ResponseError {
     let code = error.coordinator_error();
     if code != ResponseError::InvalidProducerEpoch {
         tracing::error!(%error, "could not write to the offsets topic");
