@@ -6,6 +6,8 @@
 //! - A manual assignment must name this broker once for each partition 0..n.
 //! - Not implemented: more than one replica.
 
+use std::collections::HashMap;
+
 use kafka_protocol::{
     ResponseError,
     messages::{
@@ -52,11 +54,14 @@ impl Api for CreateTopics {
     type Request = CreateTopicsRequest;
 
     async fn handle(call: Call, request: CreateTopicsRequest) -> CreateTopicsResponse {
-        let names: Vec<_> = request.topics.iter().map(|topic| topic.name.clone()).collect();
+        let mut named = HashMap::new();
+        for topic in &request.topics {
+            *named.entry(topic.name.clone()).or_insert(0usize) += 1;
+        }
         let mut topics = Vec::with_capacity(request.topics.len());
         for topic in request.topics {
             let name = topic.name.clone();
-            let result = if names.iter().filter(|other| **other == name).count() > 1 {
+            let result = if named.get(&name).is_some_and(|times| *times > 1) {
                 Err((ResponseError::InvalidRequest, "the topic is named twice".to_owned()))
             } else {
                 create(&call.core, &topic, request.validate_only).await
