@@ -58,7 +58,7 @@ pub(crate) enum WriteEnd {
     Panicked,
 }
 
-/// Writes until the queue is closed and empty. Returns the bytes written.
+/// Writes until the queue is closed and empty, and tells `written` how many bytes went out.
 pub(crate) async fn write_answers<W: AsyncWrite + Unpin>(
     mut sink: W,
     mut queue: mpsc::Receiver<Due>,
