@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use prometheus::Registry;
 use throughline_log::{FileLayer, FlushPolicy, StdFiles};
 
-use crate::error::StartError;
+use crate::{catalogue::MAX_PARTITIONS, error::StartError};
 
 /// The largest request accepted, as in Kafka (`socket.request.max.bytes`).
 pub const DEFAULT_MAX_REQUEST_BYTES: usize = 100 * 1024 * 1024;
@@ -15,6 +15,13 @@ pub const DEFAULT_IN_FLIGHT_BYTES: usize = 256 * 1024 * 1024;
 pub const DEFAULT_MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long committed offsets of an empty group are kept, as in Kafka (seven days).
 pub const DEFAULT_OFFSETS_RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Partitions of a topic whose creator does not say, as in Kafka (`num.partitions`).
+const DEFAULT_PARTITIONS: i32 = 1;
+/// Connections at a time. Each is a file descriptor and a few tasks of some kilobytes.
+const DEFAULT_MAX_CONNECTIONS: usize = 10_000;
+/// The least limit of a request: below it a client could not even introduce itself.
+const LEAST_REQUEST_BYTES: usize = 1024;
 
 /// Everything a broker needs to start.
 #[derive(Debug, Clone)]
@@ -58,12 +65,12 @@ impl BrokerOptions {
             advertised_host: None,
             flush: FlushPolicy::EveryAck,
             auto_create_topics: true,
-            default_partitions: 1,
+            default_partitions: DEFAULT_PARTITIONS,
             metrics: Registry::new(),
             files: Arc::new(StdFiles),
             max_request_bytes: DEFAULT_MAX_REQUEST_BYTES,
             in_flight_bytes: DEFAULT_IN_FLIGHT_BYTES,
-            max_connections: 10_000,
+            max_connections: DEFAULT_MAX_CONNECTIONS,
             initial_rebalance_delay: Duration::ZERO,
             offsets_retention: DEFAULT_OFFSETS_RETENTION,
             maintenance_interval: DEFAULT_MAINTENANCE_INTERVAL,
@@ -75,11 +82,10 @@ impl BrokerOptions {
         if !self.listen.ip().is_loopback() {
             return Err(StartError::NotLoopback { listen: self.listen });
         }
-        if self.default_partitions < 1 || self.default_partitions > crate::catalogue::MAX_PARTITIONS
-        {
+        if !(1..=MAX_PARTITIONS).contains(&self.default_partitions) {
             return Err(StartError::DefaultPartitions { found: self.default_partitions });
         }
-        if self.max_request_bytes < 1024 || self.max_request_bytes > i32::MAX as usize {
+        if !(LEAST_REQUEST_BYTES..=i32::MAX as usize).contains(&self.max_request_bytes) {
             return Err(StartError::RequestLimit { found: self.max_request_bytes });
         }
         if self.in_flight_bytes < self.max_request_bytes {
