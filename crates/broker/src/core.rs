@@ -1,10 +1,13 @@
 //! What every handler shares.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use kafka_protocol::messages::BrokerId;
 use throughline_log::LogDir;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
 
 use crate::{
     catalogue::Catalogue, group::Groups, metrics::Metrics, options::BrokerOptions,
@@ -15,6 +18,10 @@ use crate::{
 pub(crate) const NODE_ID: BrokerId = BrokerId(1);
 /// The leader epoch of every partition: leadership never changes.
 pub(crate) const LEADER_EPOCH: i32 = 0;
+/// How long an answer waits for memory before it goes without records, after which its client asks
+/// again. Answers of one connection are written in order, so those behind it may hold what it waits
+/// for.
+pub(crate) const SHARE_WAIT: Duration = Duration::from_secs(5);
 
 /// The state of the broker.
 #[derive(Debug)]
@@ -39,17 +46,17 @@ pub(crate) struct Client {
 }
 
 impl Core {
-    /// Waits for room for `bytes` of records in answers. An answer larger than the whole budget
-    /// waits until it is alone.
-    pub(crate) async fn response_share(&self, bytes: usize) -> OwnedSemaphorePermit {
-        let responses = Arc::clone(&self.responses);
-        let permits = self.response_permits(bytes);
-        responses.acquire_many_owned(permits).await.expect("the budget is never closed")
+    /// Waits for room for `bytes` of records in answers, in turn; `None` if there is none for long.
+    /// An answer larger than the whole budget waits until it is alone.
+    pub(crate) async fn response_share(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let share = Arc::clone(&self.responses).acquire_many_owned(self.response_permits(bytes));
+        Some(timeout(SHARE_WAIT, share).await.ok()?.expect("the budget is never closed"))
     }
 
-    /// Room for `bytes` of records in answers, if there is any now.
-    pub(crate) fn try_response_share(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.responses).try_acquire_many_owned(self.response_permits(bytes)).ok()
+    /// Gives back what `share` has beyond `bytes`.
+    pub(crate) fn give_back(&self, share: &mut OwnedSemaphorePermit, bytes: usize) {
+        let used = self.response_permits(bytes) as usize;
+        drop(share.split(share.num_permits().saturating_sub(used)));
     }
 
     fn response_permits(&self, bytes: usize) -> u32 {

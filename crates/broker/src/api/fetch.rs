@@ -6,7 +6,9 @@
 //! - A fetch that finds less than `min_bytes` is parked and woken by appends; nothing polls.
 //! - `read_committed` reads up to the last stable offset and lists aborted transactions.
 //! - Fetch sessions are always declined (session id 0), which clients accept.
-//! - Records in memory for answers share one budget over all connections.
+//! - Records in memory for answers share one budget over all connections. An answer takes its share
+//!   before it reads and gives back what it did not need, so nothing that waits holds records. One
+//!   that waits for long goes without records.
 //! - Not implemented: version 13 and topic ids, follower fetching, rack awareness.
 
 mod response;
@@ -92,6 +94,7 @@ struct Gathered {
     failed: bool,
     /// Waiting would add nothing: there is no room for more.
     full: bool,
+    /// Its part of the budget for records.
     share: Option<OwnedSemaphorePermit>,
 }
 
@@ -180,22 +183,20 @@ async fn gather(core: &Core, request: &FetchRequest) -> Gathered {
         .collect();
     let first = if wanted.is_empty() { 0 } else { rand::random_range(0..wanted.len()) };
     wanted.rotate_left(first);
-    let mut gathered = Gathered::default();
+    let mut gathering =
+        Gathering { core, isolation, limit, reserved: 0, gathered: Gathered::default() };
     let mut parts = Vec::with_capacity(wanted.len());
     for (partition, wanted) in wanted {
-        let room = limit.saturating_sub(gathered.bytes);
-        let mut part = read(partition.as_ref(), wanted, room, gathered.full, isolation);
-        let fits = part.records.len() <= room || gathered.bytes == 0;
+        let part = gathering.part(partition.as_ref(), wanted).await;
+        let gathered = &mut gathering.gathered;
         gathered.failed |= part.error != 0;
-        let nothing = part.records.is_empty();
-        if !nothing && (!fits || !take_share(core, &mut gathered, &part).await) {
-            part.records = Bytes::new();
-            part.aborted.clear();
-            gathered.full = true;
-        }
         gathered.bytes += part.records.len();
         gathered.full |= gathered.bytes > 0 && gathered.bytes >= enough;
         parts.push(part);
+    }
+    let mut gathered = gathering.gathered;
+    if let Some(share) = &mut gathered.share {
+        core.give_back(share, gathered.bytes);
     }
     parts.rotate_right(first);
     let mut parts = parts.into_iter();
@@ -206,17 +207,63 @@ async fn gather(core: &Core, request: &FetchRequest) -> Gathered {
     gathered
 }
 
-/// Takes memory for the records of `part`. Only the first part of an answer waits for it: an
-/// answer that waited while it holds some could wait for another that does the same.
-async fn take_share(core: &Core, gathered: &mut Gathered, part: &Part) -> bool {
-    match &mut gathered.share {
-        None => gathered.share = Some(core.response_share(part.records.len()).await),
-        Some(all) => match core.try_response_share(part.records.len()) {
-            Some(share) => all.merge(share),
-            None => return false,
-        },
+/// An answer in the making.
+struct Gathering<'a> {
+    core: &'a Core,
+    isolation: Isolation,
+    /// The most bytes of records it may hold, unless its first batch alone is larger.
+    limit: usize,
+    /// For how many bytes of records it has its share of the budget.
+    reserved: usize,
+    gathered: Gathered,
+}
+
+impl Gathering<'_> {
+    /// Reads what is there now of one partition, with memory for it.
+    async fn part(&mut self, partition: Option<&Arc<Partition>>, wanted: &FetchPartition) -> Part {
+        let mut needed = self.limit;
+        loop {
+            let empty = self.gathered.bytes == 0;
+            let found = readable(partition, wanted, self.isolation);
+            if empty && found && !self.gathered.full && self.reserved < needed {
+                // Nothing is held while it waits: two that did could wait for each other.
+                self.gathered.share = None;
+                self.gathered.share = self.core.response_share(needed).await;
+                self.gathered.full = self.gathered.share.is_none();
+                self.reserved = needed;
+            }
+            let room = self.limit.saturating_sub(self.gathered.bytes);
+            let mut part = read(partition, wanted, room, self.gathered.full, self.isolation);
+            let fits = if empty { self.reserved } else { room };
+            if part.records.len() <= fits {
+                return part;
+            }
+            if !empty {
+                part.records = Bytes::new();
+                part.aborted.clear();
+                self.gathered.full = true;
+                return part;
+            }
+            // The first batch is returned whatever its size: read again when there is room for it.
+            needed = part.records.len();
+        }
     }
-    true
+}
+
+/// Whether there are records to read now, as far as can be told without reading.
+fn readable(
+    partition: Option<&Arc<Partition>>,
+    wanted: &FetchPartition,
+    isolation: Isolation,
+) -> bool {
+    partition.is_some_and(|partition| {
+        let ends = partition.ends();
+        let upper = match isolation {
+            Isolation::ReadUncommitted => ends.high_watermark,
+            Isolation::ReadCommitted => ends.last_stable_offset,
+        };
+        (ends.log_start..upper).contains(&wanted.fetch_offset)
+    })
 }
 
 fn read(
@@ -271,3 +318,6 @@ fn read(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
