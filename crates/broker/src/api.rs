@@ -1,4 +1,12 @@
 //! The routes: which API keys and versions are served, and by which file.
+//!
+//! Fetch and ListOffsets read segment files on the runtime's worker thread that handles the
+//! request. What consumers read is mostly still in the system's page cache, where a read is a copy
+//! that costs less than handing it to another thread would, and nobody can ask beforehand whether
+//! it is. The price: a read from a cold disk holds up its worker thread for as long as the disk
+//! takes, for at most about a mebibyte at a time unless a consumer insists on more, so a process
+//! with a broker needs more than one worker thread. What syncs, creates, removes or cleans files
+//! runs on threads of its own.
 
 pub(crate) mod add_offsets_to_txn;
 pub(crate) mod add_partitions_to_txn;
