@@ -54,6 +54,21 @@ async fn setting(client: &mut Client, name: &str, key: &str) -> (String, i8) {
 }
 
 #[tokio::test]
+async fn a_topic_that_one_request_names_twice_is_refused_and_the_others_are_created() {
+    let broker = broker(&FaultyFiles::new(67)).await;
+    let mut client = Client::connect(broker.address()).await;
+    let topics = ["a", "b", "a"].map(|name| plain(name, 1)).to_vec();
+    let request = CreateTopicsRequest::default().with_topics(topics);
+    let answer = client.call(7, &request).await.topics;
+    let codes: Vec<i16> = answer.iter().map(|topic| topic.error_code).collect();
+    let twice = ResponseError::InvalidRequest.code();
+    assert_eq!(codes, [twice, 0, twice]);
+    let partitions = ["a", "b"].map(|name| broker.local().partitions(name));
+    assert_eq!(partitions, [None, Some(1)]);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
 async fn topics_survive_a_power_cut_with_id_partitions_and_settings() {
     let files = FaultyFiles::new(50);
     let broker = self::broker(&files).await;
