@@ -110,7 +110,8 @@ impl Folder {
     }
 
     /// Makes the next open write again what may be in the cache only. After a power cut, when the
-    /// mark may be missing, the cache is empty as well.
+    /// mark may be missing, the cache is empty as well. A process that is killed between the failed
+    /// sync and this leaves no mark in a cache that lives on; see the crate's limits.
     pub(crate) fn mark_failed_sync(&self) {
         let mark = self.path.join(SYNC_FAILED);
         let marked = self.files.open(&mark, true).and_then(|file| file.sync());

@@ -35,6 +35,10 @@
 //! # Limits
 //! One process, one folder, one file system. Batches are decoded on append only where every record
 //! needs a key: in compacted partitions.
+//!
+//! A process that is killed in the moment between a failed sync and its mark (`sync-failed`) leaves
+//! a page cache that the next open believes. What that sync was for was not acknowledged, but the
+//! next open takes it for durable; a power cut later can take it away.
 
 mod aborted;
 mod batch;
