@@ -11,7 +11,7 @@ use throughline_config::pack::Pack;
 use throughline_config::yaml::Mark;
 use throughline_config::{Config, Finding, Producer, Report, System};
 use throughline_event::{Path, Segment, SystemName, TopicName, Violation, Violations, WorkerName};
-use throughline_processor_normalizer::{self as normalizer, Normalizer, Spec};
+use throughline_processor_normalizer::{self as normalizer, Engine, Normalizer, Spec};
 
 use crate::catalog::BuiltIn;
 use crate::connectors;
@@ -29,6 +29,20 @@ pub(crate) struct Flow {
     pub(crate) processors: Vec<PlannedProcessor>,
     /// The sinks.
     pub(crate) sinks: Vec<PlannedSink>,
+}
+
+impl Flow {
+    /// The mappings that VRL's interpreter runs: processor, file, the construct why, and its line.
+    pub(crate) fn run_by_vrl(&self) -> impl Iterator<Item = (&WorkerName, &str, &str, u32)> {
+        self.processors.iter().flat_map(|processor| {
+            processor.normalizer.engines().filter_map(|(file, engine)| match engine {
+                Engine::Vrl { construct, line } => {
+                    Some((&processor.name, file, construct.as_str(), *line))
+                }
+                Engine::Compiled => None,
+            })
+        })
+    }
 }
 
 /// A producer that can be started.

@@ -69,6 +69,27 @@ fn the_fixtures_of_the_built_in_packs_pass_and_a_broken_one_fails() {
 }
 
 #[test]
+fn a_mapping_that_only_vrl_runs_is_named_with_the_construct() {
+    let sandbox = Sandbox::new();
+    assert!(!text(&sandbox.output(&["validate"]).stderr).contains("interpreter"));
+    let pack = sandbox.path("pack");
+    let files = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems/sunrise");
+    let copied = std::process::Command::new("cp").arg("-r").arg(files).arg(&pack).status().unwrap();
+    assert!(copied.success());
+    let mapping = pack.join("mappings/inventory.vrl");
+    let good = std::fs::read_to_string(&mapping).unwrap();
+    let first = "if split(\"a,b\", \",\")[0] == \"b\" { abort \"no\" }";
+    std::fs::write(&mapping, format!("{first}\n{good}")).unwrap();
+    let yaml = sandbox.path("throughline.yaml");
+    let written = std::fs::read_to_string(&yaml).unwrap();
+    std::fs::write(&yaml, written.replace("pack: sunrise", "pack: ./pack")).unwrap();
+    let output = sandbox.output(&["validate"]);
+    let (out, error) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{out}{error}");
+    assert!(error.contains("inventory.vrl:1") && error.contains("split"), "{error}");
+}
+
+#[test]
 fn a_command_that_needs_a_running_bus_says_how_to_start_one() {
     let sandbox = Sandbox::new();
     for arguments in [&["topics"][..], &["lag"], &["dlq", "list"], &["tail", "canonical.order"]] {

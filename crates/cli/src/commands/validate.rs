@@ -6,6 +6,13 @@ use crate::output::{self, Format};
 
 pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
     let flow = super::load(global)?;
+    for (processor, file, construct, line) in flow.run_by_vrl() {
+        tracing::warn!(
+            processor = %processor,
+            place = format!("{file}:{line}"),
+            "the mapping runs on VRL's own interpreter, several times slower, because of {construct}"
+        );
+    }
     let counts = (flow.producers.len(), flow.processors.len(), flow.sinks.len());
     match global.output {
         Format::Json => output::line("[]")?,
