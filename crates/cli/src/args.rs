@@ -52,7 +52,7 @@ pub(crate) enum Command {
     },
     /// Write a commented throughline.yaml.
     Init {
-        /// The system pack to start from.
+        /// The system pack to start from: one that is built in, or a pack's folder.
         #[arg(long, default_value = "sunrise")]
         pack: String,
     },

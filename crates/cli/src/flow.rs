@@ -39,7 +39,7 @@ impl Flow {
                 Engine::Vrl { construct, line } => {
                     Some((&processor.name, file, construct.as_str(), *line))
                 }
-                Engine::Compiled => None,
+                _ => None,
             })
         })
     }
@@ -217,6 +217,11 @@ pub(crate) fn test_spec(pack: &Pack) -> Result<Spec, Report> {
     Ok(Spec { pack: mappings(pack)?, system, settings, owned })
 }
 
+/// Compiles the mappings of a pack as they would run.
+pub(crate) fn check(pack: &Pack, spec: Spec) -> Result<(), Report> {
+    load_normalizer(spec, pack).map(drop).map_err(Report::new)
+}
+
 /// The settings that the fixtures of a pack are written for.
 fn fixture_settings(pack: &Pack) -> Result<Map<String, Value>, Report> {
     const FILE: &str = "fixtures/settings.json";
@@ -276,7 +281,11 @@ fn load_normalizer(spec: Spec, pack: &Pack) -> Result<Normalizer, Vec<Finding>> 
             mark: Mark { line: error.line as usize, column: error.column as usize },
             path: Path::root(),
             message: error.message,
-            fix: error.fix.unwrap_or_else(|| "see the mapping's reference".to_owned()),
+            fix: error.fix.unwrap_or_else(|| {
+                "`throughline explain` with the code says more; `||` is for null, `??` for a call \
+                 that failed"
+                    .to_owned()
+            }),
         };
         errors.errors.into_iter().map(finding).collect()
     })

@@ -1,10 +1,13 @@
 //! The packs that are part of the binary.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use include_dir::{Dir, include_dir};
-use throughline_config::pack::PackFiles;
+use throughline_config::pack::{Folder, PackFiles};
+
+use crate::exit::{Exit, Failure};
 
 /// Everything below `systems/`.
 static SYSTEMS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../systems");
@@ -45,6 +48,18 @@ pub(crate) fn names() -> Vec<String> {
 /// The files of a pack.
 pub(crate) fn get(name: &str) -> Option<Arc<dyn PackFiles>> {
     SYSTEMS.get_dir(name).map(|dir| Arc::new(BuiltIn(dir)) as Arc<dyn PackFiles>)
+}
+
+/// The files of a pack that a person named: a folder, or one that is part of the binary.
+pub(crate) fn find(name: &str) -> Result<Arc<dyn PackFiles>, Failure> {
+    if Path::new(name).is_dir() {
+        return Ok(Arc::new(Folder::new(name)));
+    }
+    get(name).ok_or_else(|| {
+        let known = names().join(", ");
+        let text = format!("TL9007: {name:?} is neither a folder nor a built-in pack ({known})");
+        Failure::new(Exit::Usage, text)
+    })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod disk;
 mod faults;
 mod flow;
 mod oracle;
+mod packs;
 mod registry;
 mod sandbox;
 mod slow;

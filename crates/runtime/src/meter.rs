@@ -52,6 +52,11 @@ impl Meter {
         }
     }
 
+    /// Whether the source had nothing more, all of it published.
+    pub(crate) fn caught_up(&self, caught_up: bool) {
+        self.metrics.caught_up(caught_up);
+    }
+
     fn report(&mut self) {
         self.reported = Instant::now();
         for (topic, counts) in std::mem::take(&mut self.counted) {

@@ -57,6 +57,7 @@ pub(crate) fn run<P: Producer>(
                 connector.committed(position);
             }
         }
+        work.meter.caught_up(matches!(captured, Captured::Idle(_)));
         if let Captured::Idle(wait) = captured {
             host.shutdown.wait(wait.min(LONGEST_IDLE));
         }

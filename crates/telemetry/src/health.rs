@@ -26,6 +26,8 @@ pub struct WorkerState {
     pub silent: Duration,
     /// Whether it does its work.
     pub ready: bool,
+    /// Whether its source had nothing more at the last look; only producers say so.
+    pub caught_up: bool,
 }
 
 /// What one worker says about itself.
@@ -36,6 +38,7 @@ pub(crate) struct Heart {
     /// Milliseconds from `started` to the last beat.
     last: AtomicU64,
     ready: AtomicBool,
+    caught_up: AtomicBool,
 }
 
 impl Heart {
@@ -46,6 +49,10 @@ impl Heart {
 
     pub(crate) fn ready(&self, ready: bool) {
         self.ready.store(ready, Ordering::Relaxed);
+    }
+
+    pub(crate) fn caught_up(&self, caught_up: bool) {
+        self.caught_up.store(caught_up, Ordering::Release);
     }
 }
 
@@ -63,6 +70,7 @@ impl Health {
             started: self.started,
             last: AtomicU64::new(0),
             ready: AtomicBool::new(false),
+            caught_up: AtomicBool::new(false),
         });
         heart.beat();
         let mut hearts = self.hearts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,6 +91,7 @@ impl Health {
                 silent: now
                     .saturating_sub(Duration::from_millis(heart.last.load(Ordering::Relaxed))),
                 ready: heart.ready.load(Ordering::Relaxed),
+                caught_up: heart.caught_up.load(Ordering::Acquire),
             })
             .collect();
         workers.sort_by(|a, b| a.name.cmp(&b.name));

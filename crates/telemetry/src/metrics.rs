@@ -36,12 +36,7 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order in which a record meets them.
-    pub const ALL: [Stage; 4] = [
-        Self::Diff,
-        Self::Map,
-        Self::Deliver,
-        Self::Commit,
-    ];
+    pub const ALL: [Stage; 4] = [Self::Diff, Self::Map, Self::Deliver, Self::Commit];
 
     /// The value of the label.
     pub const fn as_str(self) -> &'static str {
@@ -148,6 +143,11 @@ impl WorkerMetrics {
     /// Says whether the worker does its work: schemas loaded, partitions assigned.
     pub fn ready(&self, ready: bool) {
         self.heart.ready(ready);
+    }
+
+    /// Says whether the source had nothing more, all of it published.
+    pub fn caught_up(&self, caught_up: bool) {
+        self.heart.caught_up(caught_up);
     }
 
     /// Counts records taken in.

@@ -7,7 +7,9 @@ mod report;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::lag;
 use crate::exit::{Exit, Failure};
+use crate::flow::{Flow, PlannedProducer};
 use crate::output::{self, Format};
 use crate::process::{Process, Scope, is_halted};
 use report::Counts;
@@ -15,8 +17,8 @@ use report::Counts;
 /// How often counts are looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Nothing moved for so long: what was there is done.
-const SETTLED: Duration = Duration::from_millis(700);
+/// Counts are reported by the workers now and then; they are whole after so long.
+const REPORTED: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(folder: &Path, once: bool) -> Result<Exit, Failure> {
     let started = Instant::now();
@@ -24,12 +26,11 @@ pub(crate) fn run(folder: &Path, once: bool) -> Result<Exit, Failure> {
     let flow = super::load_file(&folder.join("throughline.yaml"), Format::Text)?;
     let mut process = Process::start(&flow, &Scope::All)?;
     output::line(&report::opening(folder, continued))?;
-    let (mut known, settled) = settle(&mut process);
-    if !settled {
+    let Some((mut known, moved)) = settle(&mut process, &flow)? else {
         process.drain()?;
         return Ok(Exit::Ok);
-    }
-    let took = started.elapsed().saturating_sub(SETTLED);
+    };
+    let took = moved.duration_since(started);
     output::line(&report::summary(&process, folder, &known, took)?)?;
     if !once {
         output::line(&report::closing(&process, folder))?;
@@ -46,24 +47,33 @@ pub(crate) fn run(folder: &Path, once: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Waits until the counts stand still; false when a signal came first.
-fn settle(process: &mut Process) -> (Counts, bool) {
+/// Waits until the producers have published all that their sources hold and nobody is behind, or a
+/// worker halted. The counts then, and when they moved last; `None` when a signal came first.
+fn settle(process: &mut Process, flow: &Flow) -> Result<Option<(Counts, Instant)>, Failure> {
     let mut counts = Counts::read(process);
     let mut moved = Instant::now();
     loop {
         if process.signalled(LOOK) {
-            return (counts, false);
+            return Ok(None);
         }
         let now = Counts::read(process);
         if now != counts {
             counts = now;
             moved = Instant::now();
         }
-        let status = process.status();
+        if process.status().iter().any(is_halted) {
+            return Ok(Some((counts, moved)));
+        }
         let workers = process.metrics().health().workers();
-        let ready = workers.len() == status.len() && workers.iter().all(|worker| worker.ready);
-        if (ready && moved.elapsed() >= SETTLED) || status.iter().any(is_halted) {
-            return (counts, true);
+        let published = |producer: &PlannedProducer| {
+            workers.iter().any(|w| w.caught_up && w.name == producer.name.as_str())
+        };
+        // In this order: what is published cannot grow while the others are asked about it.
+        if flow.producers.iter().all(published)
+            && moved.elapsed() >= REPORTED
+            && lag::none(process.bus(), flow)?
+        {
+            return Ok(Some((counts, moved)));
         }
     }
 }

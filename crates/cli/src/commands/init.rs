@@ -13,14 +13,12 @@ use crate::exit::{Exit, Fail, Failure};
 use crate::{output, packs};
 
 pub(crate) fn run(global: &Global, pack: &str) -> Result<Exit, Failure> {
-    let Some(files) = packs::get(pack) else {
-        let text =
-            format!("TL9008: there is no pack {pack:?}; built in: {}", packs::names().join(", "));
-        return Err(Failure::new(Exit::Usage, text));
-    };
-    let pack =
-        pack::load(files, &BuiltIn).or_else(|report| super::refuse(&report, global.output))?;
-    let text = configuration(&pack);
+    let loaded = pack::load(packs::find(pack)?, &BuiltIn)
+        .or_else(|report| super::refuse(&report, global.output))?;
+    // A name without a slash is that of a built-in pack.
+    let folder = Path::new(pack).is_dir() && !pack.contains('/');
+    let named = if folder { format!("./{pack}") } else { pack.to_owned() };
+    let text = configuration(&loaded, &named);
     let mut file = match OpenOptions::new().write(true).create_new(true).open(&global.config) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
@@ -47,9 +45,9 @@ pub(crate) fn write_schema(config: &Path) -> Result<(), Failure> {
     std::fs::write(path, super::reference::schema()?).exit(Exit::Unavailable)
 }
 
-/// The configuration of one system with this pack. Settings without a default are for the reader to
+/// The configuration of one system with this pack, as it was `named`. Settings without a default are for the reader to
 /// fill in.
-pub(crate) fn configuration(pack: &pack::Pack) -> String {
+pub(crate) fn configuration(pack: &pack::Pack, named: &str) -> String {
     let mut settings = String::new();
     for (name, setting) in &pack.settings {
         settings.push_str(&format!("      # {}\n", setting.description));
@@ -81,7 +79,7 @@ pub(crate) fn configuration(pack: &pack::Pack) -> String {
          \n\
          systems:\n\
          \x20 shop:\n\
-         \x20   pack: {name}\n\
+         \x20   pack: {named}\n\
          \x20   settings:\n\
          {settings}\
          \n\
@@ -102,7 +100,6 @@ pub(crate) fn configuration(pack: &pack::Pack) -> String {
          \x20   folder: ./target\n\
          \x20   format: jsonl\n",
         title = pack.title,
-        name = pack.name,
         topics = topics.join(", "),
     )
 }

@@ -8,6 +8,7 @@ use throughline_event::{Offset, TopicName, TopicPartition};
 
 use crate::args::Global;
 use crate::exit::{Exit, Fail, Failure};
+use crate::flow::Flow;
 use crate::running;
 
 pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
@@ -15,12 +16,7 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
     let bus = running::connect(&flow.config)?;
     let mut rows = vec![["worker", "role", "topic", "behind"].map(str::to_owned).to_vec()];
     let mut json = Vec::new();
-    let processors = flow.processors.iter().map(|p| {
-        let topics = throughline_connector::Processor::inputs(&*p.normalizer);
-        ("processor", p.name.to_string(), topics.iter().map(|i| i.topic.clone()).collect())
-    });
-    let sinks = flow.sinks.iter().map(|s| ("sink", s.name.to_string(), s.topics.clone()));
-    for (role, name, topics) in processors.chain(sinks) {
+    for (role, name, topics) in consumers(&flow) {
         let group = format!("throughline-{role}-{name}");
         for (topic, behind) in behind(&bus, &group, &topics)? {
             rows.push(vec![name.clone(), role.to_owned(), topic.to_string(), behind.to_string()]);
@@ -28,6 +24,28 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
         }
     }
     super::topics::answer(global, &rows, json)
+}
+
+/// Whether no worker has anything before it. Processors are asked first: what they have written
+/// then is what the sinks are asked about.
+pub(super) fn none(bus: &Bus, flow: &Flow) -> Result<bool, Failure> {
+    for (role, name, topics) in consumers(flow) {
+        let group = format!("throughline-{role}-{name}");
+        if behind(bus, &group, &topics)?.iter().any(|(_, behind)| *behind > 0) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Role, name and topics of the workers that read topics: processors, then sinks.
+fn consumers(flow: &Flow) -> Vec<(&'static str, String, Vec<TopicName>)> {
+    let processors = flow.processors.iter().map(|p| {
+        let topics = throughline_connector::Processor::inputs(&*p.normalizer);
+        ("processor", p.name.to_string(), topics.iter().map(|i| i.topic.clone()).collect())
+    });
+    let sinks = flow.sinks.iter().map(|s| ("sink", s.name.to_string(), s.topics.clone()));
+    processors.chain(sinks).collect()
 }
 
 /// Up to so many offsets the records are counted; more are given as offsets, an upper bound, since

@@ -1,10 +1,7 @@
 //! `test`: the fixtures of packs, in and out.
 
-use std::path::Path;
-use std::sync::Arc;
-
 use serde_json::{Map, Value, json};
-use throughline_config::pack::{self, Folder, Pack, PackFiles};
+use throughline_config::pack::{self, Pack};
 use throughline_event::EntityName;
 use throughline_processor_normalizer::{FixtureError, Fixtures, Spec};
 
@@ -24,11 +21,14 @@ pub(crate) fn run(global: &Global, pack: Option<&str>) -> Result<Exit, Failure> 
     let mut outcomes = Vec::new();
     match pack {
         Some(name) => {
-            let files = find(name)?;
+            let files = packs::find(name)?;
             let loaded = pack::load(files, &BuiltIn)
                 .or_else(|report| super::refuse(&report, global.output))?;
             let spec =
                 flow::test_spec(&loaded).or_else(|report| super::refuse(&report, global.output))?;
+            // Every mistake of the mappings at once, also of those without a fixture.
+            flow::check(&loaded, spec.clone())
+                .or_else(|report| super::refuse(&report, global.output))?;
             outcomes.extend(fixtures(&loaded, spec)?);
         }
         None => {
@@ -41,17 +41,6 @@ pub(crate) fn run(global: &Global, pack: Option<&str>) -> Result<Exit, Failure> 
         }
     }
     report(global, &outcomes)
-}
-
-fn find(name: &str) -> Result<Arc<dyn PackFiles>, Failure> {
-    if Path::new(name).is_dir() {
-        return Ok(Arc::new(Folder::new(name)));
-    }
-    packs::get(name).ok_or_else(|| {
-        let known = packs::names().join(", ");
-        let text = format!("TL9007: {name:?} is neither a folder nor a built-in pack ({known})");
-        Failure::new(Exit::Usage, text)
-    })
 }
 
 fn fixtures(pack: &Pack, spec: Spec) -> Result<Vec<Outcome>, Failure> {
@@ -124,5 +113,8 @@ fn report(global: &Global, outcomes: &[Outcome]) -> Result<Exit, Failure> {
         output::line(&format!("{} passed, {failed} failed", outcomes.len() - failed))?;
     }
     // A run that tested nothing proves nothing.
+    if outcomes.is_empty() {
+        output::note("there are no fixtures: write fixtures/ENTITY/CASE.json, see docs/packs.md");
+    }
     Ok(if failed > 0 || outcomes.is_empty() { Exit::Findings } else { Exit::Ok })
 }
