@@ -36,12 +36,7 @@ pub enum Stage {
 
 impl Stage {
     /// All stages, in the order in which a record meets them.
-    pub const ALL: [Stage; 4] = [
-        Self::Diff,
-        Self::Map,
-        Self::Deliver,
-        Self::Commit,
-    ];
+    pub const ALL: [Stage; 4] = [Self::Diff, Self::Map, Self::Deliver, Self::Commit];
 
     /// The value of the label.
     pub const fn as_str(self) -> &'static str {
