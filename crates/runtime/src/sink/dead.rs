@@ -166,7 +166,7 @@ impl Dead {
             timestamp: record.timestamp,
         };
         let letter = DeadLetter {
-            id: format!("{}@{}", input.partition, input.offset),
+            id: DeadLetter::id_of(&input.partition, input.offset),
             worker: self.worker.clone(),
             stage: Stage::Deliver.as_str().to_owned(),
             code: code.to_owned(),
