@@ -56,7 +56,7 @@ impl ProcessorOptions {
 /// Runs one processor until it is drained or fails.
 pub(crate) fn run(options: &ProcessorOptions, host: &Host) -> Result<(), WorkerError> {
     let program = Program::prepare(options, host)?;
-    let group = format!("throughline-processor-{}", options.name);
+    let group = options.name.processor_group();
     let producer = host.bus.producer(&format!("{group}-{}", host.instance))?;
     let consumer = host.bus.consumer(ConsumerOptions {
         rebalance: Rebalance::Eager,

@@ -17,13 +17,18 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
     let mut json = Vec::new();
     let processors = flow.processors.iter().map(|p| {
         let topics = throughline_connector::Processor::inputs(&*p.normalizer);
-        ("processor", p.name.to_string(), topics.iter().map(|i| i.topic.clone()).collect())
+        let topics: Vec<_> = topics.iter().map(|input| input.topic.clone()).collect();
+        ("processor", &p.name, p.name.processor_group(), topics)
     });
-    let sinks = flow.sinks.iter().map(|s| ("sink", s.name.to_string(), s.topics.clone()));
-    for (role, name, topics) in processors.chain(sinks) {
-        let group = format!("throughline-{role}-{name}");
+    let sinks = flow.sinks.iter().map(|s| ("sink", &s.name, s.name.sink_group(), s.topics.clone()));
+    for (role, name, group, topics) in processors.chain(sinks) {
         for (topic, behind) in behind(&bus, &group, &topics)? {
-            rows.push(vec![name.clone(), role.to_owned(), topic.to_string(), behind.to_string()]);
+            rows.push(vec![
+                name.to_string(),
+                role.to_owned(),
+                topic.to_string(),
+                behind.to_string(),
+            ]);
             json.push(json!({"worker": name, "role": role, "topic": topic, "behind": behind}));
         }
     }

@@ -59,7 +59,7 @@ impl Dead {
             value: register(dead.value_subject(), dead_letter::VALUE_SCHEMA)?,
             worker: worker.clone(),
             topic: dead,
-            transactional_id: format!("throughline-sink-{worker}-{}", host.instance),
+            transactional_id: format!("{}-{}", worker.sink_group(), host.instance),
             bus: host.bus.clone(),
             producer: None,
             parking: Parking::default(),
