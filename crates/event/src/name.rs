@@ -157,6 +157,11 @@ impl TopicName {
         Self(format!("positions.{producer}"))
     }
 
+    /// The worker whose dead letters it holds, if it is a dead-letter topic.
+    pub fn dead_of(&self) -> Option<WorkerName> {
+        WorkerName::new(self.0.strip_prefix("dead.")?).ok()
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -251,11 +256,6 @@ mod tests {
     }
 
     #[test]
-    fn topics_follow_kafkas_rules() {
-        for good in ["canonical.order", "__consumer_offsets", "A-b_c.9"] {
-            assert!(TopicName::new(good).is_ok());
-        }
-    #[test]
     fn only_topics_of_dead_letters_tell_their_worker() {
         let worker = WorkerName::new("lake").unwrap();
         assert_eq!(TopicName::dead(&worker).dead_of(), Some(worker));
@@ -273,6 +273,11 @@ mod tests {
         assert_eq!(worker.sink_group(), "throughline-sink-lake");
     }
 
+    #[test]
+    fn topics_follow_kafkas_rules() {
+        for good in ["canonical.order", "__consumer_offsets", "A-b_c.9"] {
+            assert!(TopicName::new(good).is_ok());
+        }
         for bad in ["", ".", "..", "a b", "a/b", "ä", &"a".repeat(250)] {
             assert!(TopicName::new(bad).is_err(), "{bad:?}");
         }
