@@ -13,7 +13,7 @@ use throughline_event::{Offset, PartitionId, TopicName, TopicPartition};
 use crate::BusError;
 use crate::consumer::{Isolation, Next, Pump, config, list_with_offsets, offsets_of, with_ends};
 use crate::decode::{Decoder, Entry};
-use crate::error::{Recovery, is_transient, reason};
+use crate::error::{Recovery, is_transient, reason, recovery};
 use crate::options::BusOptions;
 use crate::schemas::Schemas;
 use crate::signal::{Waited, Waker};
@@ -322,7 +322,7 @@ fn failed(error: &KafkaError) -> BusError {
         action: "read",
         group: "none".to_owned(),
         reason: reason(error),
-        recovery: Recovery::Retry,
+        recovery: recovery(error),
     }
 }
 
