@@ -136,7 +136,7 @@ impl Consumer {
         if let Some(instance) = &instance {
             config.set("group.instance.id", instance);
         }
-        let pump = Pump::new(&config, &group, options)?;
+        let pump = Pump::new(&config, &group)?;
         let names: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
         let consumer = Self {
             pump,

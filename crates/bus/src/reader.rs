@@ -297,7 +297,7 @@ fn open(options: &BusOptions, isolation: Isolation, follow: bool) -> Result<Pump
     let group = format!("{}-reader", options.client_id);
     let mut config = config(options, &group, isolation);
     with_ends(&mut config, follow);
-    Pump::new(&config, &group, options)
+    Pump::new(&config, &group)
 }
 
 fn begin_at(
@@ -334,7 +334,7 @@ pub(crate) fn committed(
     names: &[TopicName],
 ) -> Result<Vec<(TopicPartition, Option<Offset>)>, BusError> {
     let config = config(options, group, Isolation::ReadCommitted);
-    let pump = Pump::new(&config, group, options)?;
+    let pump = Pump::new(&config, group)?;
     let mut list = TopicPartitionList::new();
     for topic in names {
         let partitions = topics.info(topic)?.partitions;
