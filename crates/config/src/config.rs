@@ -141,7 +141,7 @@ pub struct Sink {
     pub name: WorkerName,
     /// The kind of connector.
     pub kind: String,
-    /// The topics that it writes; never empty.
+    /// The topics that it reads; never empty.
     pub topics: Vec<TopicName>,
     /// Its own options, checked by the connector.
     pub options: Map<String, Value>,
