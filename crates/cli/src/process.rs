@@ -89,14 +89,14 @@ impl Process {
             _ => None,
         };
         let metrics_address = serve_metrics(&runtime, config, &metrics, scope)?;
-        let memory = usize::try_from(config.queue().as_u64()).unwrap_or(usize::MAX).max(8 << 20);
+        let memory = running::worker_memory(config);
         let bus = match &embedded {
             Some(bus) => {
                 let (kafka, registry) = (bus.kafka_address().to_string(), bus.registry_url());
                 Bus::connect(BusOptions { memory, ..BusOptions::new(kafka, registry) })
                     .exit(Exit::Unavailable)?
             }
-            None => connect(&runtime, &mut signals, config, memory)?,
+            None => connect(&runtime, &mut signals, config)?,
         };
         let shutdown = Shutdown::new();
         let host = Host {
@@ -193,16 +193,11 @@ pub(crate) fn is_halted(status: &WorkerStatus) -> bool {
 
 /// Reaches a bus that runs elsewhere. Processes start in any order and a bus is restarted: one that
 /// does not answer is waited for, as the workers wait for it later on.
-fn connect(
-    runtime: &Runtime,
-    signals: &mut Signals,
-    config: &Config,
-    memory: usize,
-) -> Result<Bus, Failure> {
+fn connect(runtime: &Runtime, signals: &mut Signals, config: &Config) -> Result<Bus, Failure> {
     let mut wait = FIRST_WAIT;
     loop {
         // Read again each time: an embedded bus may come back at another address.
-        let options = BusOptions { memory, ..running::bus_options(config)? };
+        let options = running::bus_options(config)?;
         let error = match Bus::connect(options) {
             Ok(bus) => return Ok(bus),
             Err(error) => error,
