@@ -196,5 +196,5 @@ fn consumer(address: &str) -> Result<BaseConsumer> {
 fn topics_exist(consumer: &BaseConsumer) -> Result<bool> {
     let metadata = consumer.fetch_metadata(None, PATIENCE).context("could not list topics")?;
     let exists = |topic: &&str| metadata.topics().iter().any(|known| known.name() == *topic);
-    Ok(TOPICS.iter().all(|topic| exists(&topic)))
+    Ok(TOPICS.iter().all(exists))
 }

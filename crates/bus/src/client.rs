@@ -10,11 +10,6 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
 use crate::options::BusOptions;
 
-/// Lines of one client's log in a [`WINDOW`]; a broken network makes hundreds of them a second.
-const LINES: u32 = 20;
-/// The time in which [`LINES`] are let through.
-const WINDOW: Duration = Duration::from_secs(10);
-
 /// The settings that do not depend on what the client is for.
 pub(crate) fn base_config(options: &BusOptions) -> ClientConfig {
     let mut config = ClientConfig::new();
@@ -43,27 +38,16 @@ pub(crate) fn base_config(options: &BusOptions) -> ClientConfig {
 #[derive(Debug)]
 pub(crate) struct ClientLog {
     name: String,
-    unlimited: bool,
-    window: Mutex<Window>,
     last_error: Mutex<Option<String>>,
     /// When the connection to a broker last failed.
     lost: Mutex<Option<Instant>>,
     events: AtomicU64,
 }
 
-#[derive(Debug)]
-struct Window {
-    began: Instant,
-    lines: u32,
-    held_back: u64,
-}
-
 impl ClientLog {
-    pub(crate) fn new(name: impl Into<String>, options: &BusOptions) -> Self {
+    pub(crate) fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            unlimited: options.debug.is_some(),
-            window: Mutex::new(Window { began: Instant::now(), lines: 0, held_back: 0 }),
             last_error: Mutex::new(None),
             lost: Mutex::new(None),
             events: AtomicU64::new(0),
@@ -90,38 +74,11 @@ impl ClientLog {
     pub(crate) fn event(&self) {
         self.events.fetch_add(1, Ordering::Relaxed);
     }
-
-    /// Whether one more line may be written, and how many were held back before it.
-    fn admit(&self, now: Instant) -> Option<u64> {
-        if self.unlimited {
-            return Some(0);
-        }
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.duration_since(window.began) >= WINDOW {
-            let held_back = window.held_back;
-            *window = Window { began: now, lines: 1, held_back: 0 };
-            return Some(held_back);
-        }
-        if window.lines == LINES {
-            window.held_back += 1;
-            return None;
-        }
-        window.lines += 1;
-        Some(0)
-    }
-
-    fn note_held_back(&self, held_back: u64) {
-        if held_back > 0 {
-            tracing::info!(client = self.name, held_back, "lines of the client's log held back");
-        }
-    }
 }
 
 impl ClientContext for ClientLog {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         self.event();
-        let Some(held_back) = self.admit(Instant::now()) else { return };
-        self.note_held_back(held_back);
         use RDKafkaLogLevel as Level;
         match level {
             Level::Emerg | Level::Alert | Level::Critical | Level::Error | Level::Warning => {
@@ -147,8 +104,6 @@ impl ClientContext for ClientLog {
             *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
-        let Some(held_back) = self.admit(Instant::now()) else { return };
-        self.note_held_back(held_back);
         tracing::warn!(client = self.name, error = %error, "{reason}");
     }
 
@@ -162,17 +117,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_storm_of_lines_is_held_back_and_counted() {
-        let log = ClientLog::new("c", &BusOptions::new("a:1", "http://a"));
-        let now = Instant::now();
-        assert_eq!((0..100).filter_map(|_| log.admit(now)).count(), LINES as usize);
-        assert_eq!(log.admit(now + WINDOW), Some(80));
-        assert_eq!(log.admit(now + WINDOW), Some(0));
-    }
-
-    #[test]
     fn the_last_error_is_kept_and_the_end_of_a_partition_is_none() {
-        let log = ClientLog::new("c", &BusOptions::new("a:1", "http://a"));
+        let log = ClientLog::new("c");
         log.error(KafkaError::Global(Code::PartitionEOF), "end");
         assert_eq!(log.last_error(), None);
         log.error(KafkaError::Global(Code::FencedInstanceId), "fenced");

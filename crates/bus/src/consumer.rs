@@ -18,7 +18,7 @@ use throughline_event::{Offset, RecordBatch, TopicName, TopicPartition};
 
 use crate::BusError;
 use crate::decode::{Decoder, Undecodable};
-use crate::error::{Recovery, is_fenced, is_transient, reason};
+use crate::error::{is_fenced, is_transient, reason, recovery};
 use crate::options::BusOptions;
 use crate::schemas::Schemas;
 use crate::signal::{Waited, Waker};
@@ -136,7 +136,7 @@ impl Consumer {
         if let Some(instance) = &instance {
             config.set("group.instance.id", instance);
         }
-        let pump = Pump::new(&config, &group, options)?;
+        let pump = Pump::new(&config, &group)?;
         let names: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
         let consumer = Self {
             pump,
@@ -411,8 +411,7 @@ impl Consumer {
     }
 
     fn failed(&self, action: &'static str, error: &KafkaError) -> BusError {
-        use RDKafkaErrorCode as Code;
-        let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
+        let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
         // A coordinator that died after it gave the member a new id, and before the member heard of
         // it, knows the member by that id only: fenced, by nobody else. A second worker that is there
         // all the same is met again when the connection has lasted.
@@ -422,23 +421,13 @@ impl Consumer {
             let name = self.instance.clone().unwrap_or_else(|| self.group.clone());
             return BusError::Fenced { name };
         }
-        let recovery = match code {
-            _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => Recovery::Restart,
-            Code::Fatal => Recovery::Restart,
-            _ if is_fenced(code) => Recovery::Restart,
-            Code::TopicAuthorizationFailed
-            | Code::GroupAuthorizationFailed
-            | Code::ClusterAuthorizationFailed
-            | Code::InvalidGroupId
-            | Code::InconsistentGroupProtocol => Recovery::Stop,
-            _ => Recovery::Retry,
-        };
         let told = context.log().last_error();
         let reason = match (error, told) {
             (KafkaError::MessageConsumption(_), Some(told)) => told,
             _ => reason(error),
         };
-        BusError::Consumer { action, group: self.group.clone(), reason, recovery }
+        let group = self.group.clone();
+        BusError::Consumer { action, group, reason, recovery: recovery(error) }
     }
 }
 

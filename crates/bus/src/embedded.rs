@@ -11,7 +11,7 @@ use std::time::Duration;
 use throughline_broker::{
     Broker, BrokerHandle, BrokerOptions, DEFAULT_MAINTENANCE_INTERVAL, FlushPolicy, LocalLog,
 };
-use throughline_registry::{Registry, RegistryCounters, RegistryHandle, RegistryOptions};
+use throughline_registry::{Registry, RegistryHandle, RegistryOptions};
 
 use schema_log::{TopicLog, TopicProblem};
 
@@ -114,11 +114,6 @@ impl Embedded {
     /// Where the registry is reached.
     pub fn registry_url(&self) -> String {
         self.registry.url()
-    }
-
-    /// Counts of the registry, for metrics.
-    pub fn registry_counters(&self) -> RegistryCounters {
-        self.registry.counters()
     }
 
     /// The log without a socket in between.

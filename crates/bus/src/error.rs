@@ -349,6 +349,22 @@ pub(crate) fn is_transient(code: RDKafkaErrorCode) -> bool {
     )
 }
 
+/// What to do about an error of a client that reads, in a group or without one.
+pub(crate) fn recovery(error: &KafkaError) -> Recovery {
+    use RDKafkaErrorCode as Code;
+    match error.rdkafka_error_code().unwrap_or(Code::Unknown) {
+        _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => Recovery::Restart,
+        Code::Fatal => Recovery::Restart,
+        code if is_fenced(code) => Recovery::Restart,
+        Code::TopicAuthorizationFailed
+        | Code::GroupAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::InvalidGroupId
+        | Code::InconsistentGroupProtocol => Recovery::Stop,
+        _ => Recovery::Retry,
+    }
+}
+
 /// The reason for people, without the library's variant names around it.
 pub(crate) fn reason(error: &KafkaError) -> String {
     match error {
@@ -366,6 +382,18 @@ pub(crate) fn reason(error: &KafkaError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_missing_right_stops_whoever_reads_and_anything_else_does_not() {
+        use RDKafkaErrorCode as Code;
+        let of = |code| recovery(&KafkaError::MessageConsumption(code));
+        assert_eq!(of(Code::TopicAuthorizationFailed), Recovery::Stop);
+        assert_eq!(of(Code::GroupAuthorizationFailed), Recovery::Stop);
+        assert_eq!(of(Code::FencedInstanceId), Recovery::Restart);
+        assert_eq!(of(Code::UnknownTopicOrPartition), Recovery::Retry);
+        let fatal = KafkaError::MessageConsumptionFatal(Code::TopicAuthorizationFailed);
+        assert_eq!(recovery(&fatal), Recovery::Restart);
+    }
 
     #[test]
     fn a_fenced_producer_stops_and_a_lost_broker_is_tried_again() {

@@ -35,7 +35,7 @@ pub use consumer::{
 pub use decode::{Entry, Part, Undecodable, Unreadable};
 pub use error::{BusError, Cause, Recovery};
 pub use options::{
-    BusOptions, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MEMORY, DEFAULT_TRANSACTION_TIMEOUT,
+    BusOptions, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MEMORY, DEFAULT_TRANSACTION_TIMEOUT, LEAST_MEMORY,
 };
 pub use probe::{Probed, probe};
 pub use producer::{Outgoing, TransactionalProducer};

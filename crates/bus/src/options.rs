@@ -8,8 +8,8 @@ use crate::BusError;
 /// batch while one is worked on, small enough for dozens of workers in a process.
 pub const DEFAULT_MEMORY: usize = 64 << 20;
 
-/// Below this a client cannot hold two of the largest records.
-const LEAST_MEMORY: usize = 4 << 20;
+/// The least of [`BusOptions::memory`]: below it a client cannot hold two of the largest records.
+pub const LEAST_MEMORY: usize = 4 << 20;
 
 /// How long `connect` waits for the first answer.
 pub const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -87,7 +87,7 @@ impl TransactionalProducer {
             .set("transaction.timeout.ms", options.transaction_timeout.as_millis().to_string())
             .set("queue.buffering.max.kbytes", (memory >> 10).to_string())
             .set("queue.buffering.max.messages", (memory / RECORD_OVERHEAD).to_string());
-        let context = DeliveryContext::new(ClientLog::new(transactional_id, options));
+        let context = DeliveryContext::new(ClientLog::new(transactional_id));
         let failed = |cause: Cause| BusError::Client { name: transactional_id.to_owned(), cause };
         let producer: BaseProducer<DeliveryContext> =
             config.create_with_context(context).map_err(|error| failed(Box::new(error)))?;

@@ -13,7 +13,7 @@ use throughline_event::{Offset, PartitionId, TopicName, TopicPartition};
 use crate::BusError;
 use crate::consumer::{Isolation, Next, Pump, config, list_with_offsets, offsets_of, with_ends};
 use crate::decode::{Decoder, Entry};
-use crate::error::{Recovery, is_transient, reason};
+use crate::error::{Recovery, is_transient, reason, recovery};
 use crate::options::BusOptions;
 use crate::schemas::Schemas;
 use crate::signal::{Waited, Waker};
@@ -297,7 +297,7 @@ fn open(options: &BusOptions, isolation: Isolation, follow: bool) -> Result<Pump
     let group = format!("{}-reader", options.client_id);
     let mut config = config(options, &group, isolation);
     with_ends(&mut config, follow);
-    Pump::new(&config, &group, options)
+    Pump::new(&config, &group)
 }
 
 fn begin_at(
@@ -322,7 +322,7 @@ fn failed(error: &KafkaError) -> BusError {
         action: "read",
         group: "none".to_owned(),
         reason: reason(error),
-        recovery: Recovery::Retry,
+        recovery: recovery(error),
     }
 }
 
@@ -334,7 +334,7 @@ pub(crate) fn committed(
     names: &[TopicName],
 ) -> Result<Vec<(TopicPartition, Option<Offset>)>, BusError> {
     let config = config(options, group, Isolation::ReadCommitted);
-    let pump = Pump::new(&config, group, options)?;
+    let pump = Pump::new(&config, group)?;
     let mut list = TopicPartitionList::new();
     for topic in names {
         let partitions = topics.info(topic)?.partitions;

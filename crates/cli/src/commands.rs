@@ -39,5 +39,5 @@ pub(crate) fn refuse<T>(report: &Report, format: Format) -> Result<T, Failure> {
         Format::Json => output::line(&report.to_json().to_string())?,
         Format::Text => output::note(report.render(output::color()).trim_end()),
     }
-    Err(Failure::new(Exit::Config, ""))
+    Err(Failure::printed(Exit::Config))
 }

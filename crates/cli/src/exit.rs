@@ -47,8 +47,8 @@ impl From<Exit> for ExitCode {
 pub(crate) struct Failure {
     /// The code.
     pub(crate) exit: Exit,
-    /// What to print; empty when it was printed already.
-    pub(crate) error: anyhow::Error,
+    /// What to print; nothing when it was printed already.
+    pub(crate) error: Option<anyhow::Error>,
 }
 
 /// Gives an error its exit code.
@@ -59,13 +59,18 @@ pub(crate) trait Fail<T> {
 
 impl<T, E: Into<anyhow::Error>> Fail<T> for Result<T, E> {
     fn exit(self, exit: Exit) -> Result<T, Failure> {
-        self.map_err(|error| Failure { exit, error: error.into() })
+        self.map_err(|error| Failure { exit, error: Some(error.into()) })
     }
 }
 
 impl Failure {
     /// A failure from a message.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, error: anyhow::Error::msg(message.into()) }
+        Self { exit, error: Some(anyhow::Error::msg(message.into())) }
+    }
+
+    /// A failure that was printed already.
+    pub(crate) fn printed(exit: Exit) -> Self {
+        Self { exit, error: None }
     }
 }

@@ -18,7 +18,7 @@ use clap::Parser;
 use throughline_telemetry::log;
 
 use crate::args::{Cli, Command};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Fail, Failure};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -33,9 +33,8 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(exit) => exit.into(),
         Err(Failure { exit, error }) => {
-            let text = throughline_runtime::chain(error.as_ref());
-            if !text.is_empty() {
-                output::note(&format!("error: {text}"));
+            if let Some(error) = error {
+                output::note(&format!("error: {}", throughline_runtime::chain(error.as_ref())));
             }
             exit.into()
         }
@@ -48,7 +47,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     let filter = if quiet { "warn" } else { &global.log };
     let options =
         log::Options { filter: filter.to_owned(), color: output::color(), ..Default::default() };
-    log::init(&options).map_err(|error| Failure { exit: Exit::Usage, error: error.into() })?;
+    log::init(&options).exit(Exit::Usage)?;
     match command {
         Command::Demo { folder, once } => commands::demo::run(&folder, once),
         Command::Init { pack } => commands::init::run(&global, &pack),

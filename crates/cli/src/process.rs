@@ -41,7 +41,8 @@ pub(crate) struct Process {
     shutdown: Shutdown,
     metrics: Metrics,
     bus: Bus,
-    addresses: Running,
+    metrics_address: Option<SocketAddr>,
+    served: Option<Running>,
     data: std::path::PathBuf,
 }
 
@@ -87,21 +88,15 @@ impl Process {
             }
             _ => None,
         };
-        let server = serve_metrics(&runtime, config, &metrics, scope)?;
-        let memory = usize::try_from(config.queue().as_u64()).unwrap_or(usize::MAX).max(8 << 20);
-        let addresses = Running {
-            pid: std::process::id(),
-            kafka: embedded.as_ref().map_or_else(unset, Embedded::kafka_address),
-            registry: embedded.as_ref().map(Embedded::registry_url).unwrap_or_default(),
-            metrics: server,
-        };
+        let metrics_address = serve_metrics(&runtime, config, &metrics, scope)?;
+        let memory = running::worker_memory(config);
         let bus = match &embedded {
             Some(bus) => {
                 let (kafka, registry) = (bus.kafka_address().to_string(), bus.registry_url());
                 Bus::connect(BusOptions { memory, ..BusOptions::new(kafka, registry) })
                     .exit(Exit::Unavailable)?
             }
-            None => connect(&runtime, &mut signals, config, memory)?,
+            None => connect(&runtime, &mut signals, config)?,
         };
         let shutdown = Shutdown::new();
         let host = Host {
@@ -115,16 +110,37 @@ impl Process {
         };
         let supervisor = Supervisor::start(workers(flow, scope, &host)?, shutdown.clone())
             .exit(Exit::Internal)?;
-        if embedded.is_some() {
-            addresses.write(&config.data)?;
+        let served = embedded.as_ref().map(|bus| Running {
+            pid: std::process::id(),
+            kafka: bus.kafka_address(),
+            registry: bus.registry_url(),
+            metrics: metrics_address,
+        });
+        if let Some(served) = &served {
+            served.write(&config.data)?;
         }
-        let data = config.data.clone();
-        Ok(Self { runtime, signals, embedded, supervisor, shutdown, metrics, bus, addresses, data })
+        Ok(Self {
+            runtime,
+            signals,
+            embedded,
+            supervisor,
+            shutdown,
+            metrics,
+            metrics_address,
+            bus,
+            served,
+            data: config.data.clone(),
+        })
     }
 
-    /// Where everything listens.
-    pub(crate) fn addresses(&self) -> &Running {
-        &self.addresses
+    /// Where the bus listens, when this process serves it.
+    pub(crate) fn served(&self) -> Option<&Running> {
+        self.served.as_ref()
+    }
+
+    /// Where metrics and health are, when they are served.
+    pub(crate) fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// The metrics of this process.
@@ -175,23 +191,13 @@ pub(crate) fn is_halted(status: &WorkerStatus) -> bool {
     matches!(status.state, WorkerState::Halted { .. })
 }
 
-/// The address of a bus that runs elsewhere is not this process's to tell.
-fn unset() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
 /// Reaches a bus that runs elsewhere. Processes start in any order and a bus is restarted: one that
 /// does not answer is waited for, as the workers wait for it later on.
-fn connect(
-    runtime: &Runtime,
-    signals: &mut Signals,
-    config: &Config,
-    memory: usize,
-) -> Result<Bus, Failure> {
+fn connect(runtime: &Runtime, signals: &mut Signals, config: &Config) -> Result<Bus, Failure> {
     let mut wait = FIRST_WAIT;
     loop {
         // Read again each time: an embedded bus may come back at another address.
-        let options = BusOptions { memory, ..running::bus_options(config)? };
+        let options = running::bus_options(config)?;
         let error = match Bus::connect(options) {
             Ok(bus) => return Ok(bus),
             Err(error) => error,

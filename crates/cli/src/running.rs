@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use throughline_bus::{Bus, BusOptions};
+use throughline_bus::{Bus, BusOptions, LEAST_MEMORY};
 use throughline_config::{Bus as BusConfig, Config};
 
 use crate::exit::{Exit, Fail, Failure};
@@ -60,7 +60,6 @@ impl Running {
 
 /// Where the bus of a configuration is, for a command that does not start one.
 pub(crate) fn bus_options(config: &Config) -> Result<BusOptions, Failure> {
-    let memory = usize::try_from(config.queue().as_u64()).unwrap_or(usize::MAX);
     let options = match &config.bus {
         BusConfig::Kafka { brokers, registry } => BusOptions::new(brokers.join(","), registry),
         BusConfig::Embedded(_) => {
@@ -77,12 +76,12 @@ pub(crate) fn bus_options(config: &Config) -> Result<BusOptions, Failure> {
             BusOptions::new(running.kafka.to_string(), running.registry)
         }
     };
-    Ok(BusOptions { memory: memory.max(options_least()), ..options })
+    Ok(BusOptions { memory: worker_memory(config), ..options })
 }
 
-/// The least that one client can work with.
-fn options_least() -> usize {
-    8 << 20
+/// Bytes for the queues of each worker, whatever the number of workers.
+pub(crate) fn worker_memory(config: &Config) -> usize {
+    config.worker_memory().as_usize().max(LEAST_MEMORY)
 }
 
 /// Connects to the bus of a configuration.

@@ -141,7 +141,7 @@ pub struct Sink {
     pub name: WorkerName,
     /// The kind of connector.
     pub kind: String,
-    /// The topics that it writes; never empty.
+    /// The topics that it reads; never empty.
     pub topics: Vec<TopicName>,
     /// Its own options, checked by the connector.
     pub options: Map<String, Value>,
@@ -166,11 +166,11 @@ impl Config {
         }
     }
 
-    /// The share of [`Config::memory`] for one queue of one worker, in and out counted apart.
-    pub fn queue(&self) -> ByteSize {
+    /// The share of [`Config::memory`] for the queues of one worker, in and out together. With many
+    /// workers it is less than a client can work with, which the bus knows.
+    pub fn worker_memory(&self) -> ByteSize {
         let workers = self.producers.len() + self.processors.len() + self.sinks.len();
-        let queues = u64::try_from(workers.max(1) * 2).unwrap_or(u64::MAX);
-        // One batch must always fit, whatever the number of workers.
-        ByteSize::bytes((self.memory.as_u64() / queues).max(ByteSize::mib(1).as_u64()))
+        let workers = u64::try_from(workers.max(1)).unwrap_or(u64::MAX);
+        ByteSize::bytes(self.memory.as_u64() / workers)
     }
 }

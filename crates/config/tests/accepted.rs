@@ -91,9 +91,9 @@ fn a_sink_may_read_what_a_system_observes() {
 }
 
 #[test]
-fn the_memory_is_shared_by_the_queues_of_all_workers() {
+fn the_memory_is_shared_by_all_workers() {
     let config = config(&format!("memory: 60MiB\n{GOOD}"));
-    assert_eq!(config.queue(), ByteSize::mib(10));
+    assert_eq!(config.worker_memory(), ByteSize::mib(20));
 }
 
 #[test]

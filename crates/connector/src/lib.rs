@@ -6,11 +6,13 @@
 //! are the executable form of the contracts written on the traits.
 
 pub mod conformance;
+mod error;
 mod options;
 mod processor;
 mod producer;
 mod sink;
 
+pub use error::{BoxError, ConnectError};
 pub use options::{ConnectorOptions, options_from_json};
 pub use processor::{
     Canonical, Headers, InputTopic, OutputTopic, Outputs, ProcessError, Processor, Produced,
@@ -19,6 +21,4 @@ pub use producer::{
     CaptureBatch, CaptureError, Captured, CapturedEntity, Item, PartitionRule, Producer,
     ProducerContext, Rejection,
 };
-pub use sink::{
-    BoxError, ConnectError, DeliverError, Disposition, Receipt, RecordPosition, Sink, SinkContext,
-};
+pub use sink::{DeliverError, Disposition, Receipt, RecordPosition, Sink, SinkContext};

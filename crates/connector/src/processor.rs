@@ -72,9 +72,6 @@ pub trait Processor: Send + Sync + 'static {
     /// What it writes.
     fn outputs(&self) -> &[OutputTopic];
 
-    /// A hash of everything that decides its output: parked keys are tried again when it changes.
-    fn fingerprint(&self) -> &str;
-
     /// Processes one record. `parked_before` is the `before` document (a datum of the same schema)
     /// of the oldest parked event of this key, when earlier events of the key are parked and this
     /// one stands for all of them: it replaces the record's own `before`.

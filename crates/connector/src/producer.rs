@@ -39,8 +39,6 @@ pub struct CapturedEntity {
     pub document: Schema,
     /// Top-level fields that do not count as a change.
     pub ignore: Vec<String>,
-    /// Whether documents are a key followed by an array of rows; see [`Item::Rows`].
-    pub grouped: bool,
     /// Its partitions.
     pub partitions: PartitionRule,
 }
@@ -155,8 +153,6 @@ pub struct CaptureBatch {
     pub items: Vec<Item>,
     /// The position after the last item; nothing when it did not move.
     pub position: Option<Position>,
-    /// Bytes read from the source, for metrics.
-    pub bytes: u64,
 }
 
 /// Whether more can be read at once.

@@ -136,8 +136,7 @@ impl<'s> Differ<'s> {
     }
 
     /// The key is gone. Nothing when it was not there, or has a newer document. The version stays
-    /// until [`Store::forget_deletes`](crate::Store::forget_deletes), so that an older document that
-    /// arrives late is dropped.
+    /// for good, so that an older document that arrives late is dropped.
     pub fn gone(
         &mut self,
         entity: EntityId,

@@ -118,25 +118,9 @@ impl Store {
         self.memory.offsets.get(at).copied().unwrap_or(Offset(0))
     }
 
-    /// Moves the offset from which a partition is caught up, also backwards.
-    pub fn set_next_offset(&mut self, at: &TopicPartition, next: Offset) -> Result<(), StoreError> {
-        format::set_offset(&self.connection, at, next).map_err(|source| self.failed(source))?;
-        self.memory.offsets.insert(at.clone(), next);
-        Ok(())
-    }
-
     /// Begins a transaction, which spans one Kafka transaction. Dropping it takes it back.
     pub fn transaction(&mut self) -> Result<Differ<'_>, StoreError> {
         Differ::begin(&self.connection, &mut self.memory)
-    }
-
-    /// Forgets deletes with a version below `version`, whose late documents cannot come any more.
-    /// Returns how many were forgotten.
-    pub fn forget_deletes(&mut self, entity: EntityId, version: i64) -> Result<usize, StoreError> {
-        let sql = "DELETE FROM document WHERE entity=?1 AND version<?2 AND document IS NULL";
-        self.connection
-            .execute(sql, params![entity.0, version])
-            .map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: rusqlite::Error) -> StoreError {

@@ -49,7 +49,6 @@ async fn serve(State(api): State<Arc<Api>>, request: Request) -> Response {
         Ok(body) => (StatusCode::OK, body),
         Err(error) => refusal(&error),
     };
-    api.store.counts.answered(status.as_u16());
     respond(status, &body, head)
 }
 

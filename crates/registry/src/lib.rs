@@ -18,7 +18,6 @@
 
 mod api;
 mod avro;
-mod counters;
 mod error;
 mod ids;
 mod level;
@@ -30,7 +29,6 @@ mod service;
 mod state;
 mod store;
 
-pub use counters::RegistryCounters;
 pub use error::{LogFailure, StartError};
 pub use level::CompatibilityLevel;
 pub use log::{BoxFuture, MemorySchemaLog, SchemaLog, SchemaRecord};

@@ -10,9 +10,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::api::{self, Api};
-use crate::counters::RegistryCounters;
 use crate::error::StartError;
 use crate::options::RegistryOptions;
+use crate::state::State;
 use crate::store::Store;
 
 /// How long requests in progress may take to end; the log's slowest append fits.
@@ -37,21 +37,19 @@ impl Registry {
         let bind = |source| StartError::Bind { address: listen, source };
         let listener = TcpListener::bind(listen).await.map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
-        let api = Arc::new(Api { store, max_body_bytes });
+        let subjects = store.read(State::subject_count);
         let (stop, mut stopped) = watch::channel(());
-        let router = api::router(Arc::clone(&api));
+        let router = api::router(Arc::new(Api { store, max_body_bytes }));
         let stopping = async move { _ = stopped.changed().await };
         let task = tokio::spawn(http::serve(listener, router, stopping));
-        let counters = api.store.counters();
-        tracing::info!(%address, subjects = counters.subjects, "schema registry is ready");
-        Ok(RegistryHandle { address, api, stop, task })
+        tracing::info!(%address, subjects, "schema registry is ready");
+        Ok(RegistryHandle { address, stop, task })
     }
 }
 
 /// A running registry. Dropping it stops the registry without waiting.
 pub struct RegistryHandle {
     address: SocketAddr,
-    api: Arc<Api>,
     stop: watch::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -67,12 +65,6 @@ impl RegistryHandle {
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
-    }
-
-    /// Counts for metrics.
-    #[must_use]
-    pub fn counters(&self) -> RegistryCounters {
-        self.api.store.counters()
     }
 
     /// Stops accepting, lets requests in progress finish, and returns when all is quiet.

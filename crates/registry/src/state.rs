@@ -243,8 +243,4 @@ impl State {
     pub(crate) fn subject_count(&self) -> usize {
         self.subjects(Deleted::Hidden).count()
     }
-
-    pub(crate) fn schema_count(&self) -> usize {
-        self.ids.len()
-    }
 }

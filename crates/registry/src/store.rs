@@ -9,7 +9,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 
 use crate::api::ApiError;
-use crate::counters::{Counts, RegistryCounters};
 use crate::error::LogFailure;
 use crate::level::CompatibilityLevel;
 use crate::log::SchemaLog;
@@ -22,7 +21,6 @@ pub(crate) struct Store {
     /// The offset to read on from. Held for a whole write.
     next: Mutex<i64>,
     behind: AtomicBool,
-    pub(crate) counts: Counts,
 }
 
 impl Store {
@@ -36,7 +34,6 @@ impl Store {
             state: RwLock::new(State::new(default_level)),
             next: Mutex::new(0),
             behind: AtomicBool::new(false),
-            counts: Counts::default(),
         };
         let mut next = store.next.lock().await;
         store.catch_up(&mut next).await?;
@@ -108,10 +105,5 @@ impl Store {
         drop(state);
         self.behind.store(false, Ordering::Release);
         Ok(())
-    }
-
-    pub(crate) fn counters(&self) -> RegistryCounters {
-        let (subjects, schemas) = self.read(|state| (state.subject_count(), state.schema_count()));
-        self.counts.snapshot(subjects, schemas)
     }
 }

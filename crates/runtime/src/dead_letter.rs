@@ -9,7 +9,7 @@ pub(crate) use stored::Stored;
 use throughline_avro::{DecodeError, Schema, SchemaId};
 use throughline_bus::{Bus, Undecodable};
 use throughline_event::{
-    Datum, Micros, Offset, PartitionId, Record, TopicName, TopicPartition, WorkerName,
+    Datum, Micros, Offset, PartitionId, TopicName, TopicPartition, WorkerName,
 };
 
 use crate::WorkerError;
@@ -118,9 +118,10 @@ pub enum DeadLetterError {
 }
 
 impl DeadLetter {
-    /// The id of a record that a processor or sink read.
-    pub fn id_of(record: &Record<'_>) -> String {
-        format!("{}-{}@{}", record.topic, record.partition, record.offset)
+    /// The id of a record that a processor or sink read. A tombstone resolves the letter that has
+    /// the same one.
+    pub fn id_of(partition: &TopicPartition, offset: Offset) -> String {
+        format!("{partition}@{offset}")
     }
 
     /// The datum of its key.
@@ -166,7 +167,7 @@ impl DeadLetter {
             bytes.as_ref().map(|bytes| Part { schema: None, bytes: bytes.clone() })
         };
         Self {
-            id: format!("{}@{}", bad.partition, bad.offset),
+            id: Self::id_of(&bad.partition, bad.offset),
             worker: worker.clone(),
             stage: stage.as_str().to_owned(),
             code: bad.reason.code().to_owned(),

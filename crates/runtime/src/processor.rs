@@ -56,7 +56,7 @@ impl ProcessorOptions {
 /// Runs one processor until it is drained or fails.
 pub(crate) fn run(options: &ProcessorOptions, host: &Host) -> Result<(), WorkerError> {
     let program = Program::prepare(options, host)?;
-    let group = format!("throughline-processor-{}", options.name);
+    let group = options.name.processor_group();
     let producer = host.bus.producer(&format!("{group}-{}", host.instance))?;
     let consumer = host.bus.consumer(ConsumerOptions {
         rebalance: Rebalance::Eager,
@@ -228,23 +228,20 @@ fn failed_letter(
     error: ProcessError,
     bus: &throughline_bus::Bus,
 ) -> DeadLetter {
+    let partition = TopicPartition { topic: record.topic.clone(), partition: record.partition };
     DeadLetter {
-        id: DeadLetter::id_of(record),
+        id: DeadLetter::id_of(&partition, record.offset),
         worker: worker.clone(),
         stage: dead_letter::Stage::Process.as_str().to_owned(),
         code: error.code.to_owned(),
         kind: error.kind.to_owned(),
         reason: error.reason,
-        place: format!("{}-{} offset {}", record.topic, record.partition, record.offset),
+        place: format!("{partition} offset {}", record.offset),
         program: Some(error.program),
         line: error.line.and_then(|line| i32::try_from(line).ok()),
         parked: true,
         failed_at: now(),
-        input: Some(Input {
-            partition: TopicPartition { topic: record.topic.clone(), partition: record.partition },
-            offset: record.offset,
-            timestamp: record.timestamp,
-        }),
+        input: Some(Input { partition, offset: record.offset, timestamp: record.timestamp }),
         key: record.key.map(|datum| Part::of(datum, bus)),
         value: record.value.map(|datum| Part::of(datum, bus)),
     }

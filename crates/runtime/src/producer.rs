@@ -48,7 +48,6 @@ pub(crate) fn run<P: Producer>(
         work.meter.beat();
         batch.items.clear();
         batch.position = None;
-        batch.bytes = 0;
         let captured = block.block_on(connector.capture(&mut batch, host.batch_bytes))?;
         let position = batch.position.take();
         if !batch.items.is_empty() || position.is_some() {

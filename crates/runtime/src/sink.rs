@@ -37,7 +37,7 @@ pub(crate) fn run<S: Sink>(
     let settings = kinds::settings::<S::Options>(options, &cx.name)?;
     let block = kinds::reactor()?;
     let dead = dead::Dead::prepare(&cx.name, &cx.topics, host)?;
-    let group = format!("throughline-sink-{}", cx.name);
+    let group = cx.name.sink_group();
     let meter = Meter::new(host, &cx.name);
     let (worker, topics) = (cx.name.clone(), cx.topics.clone());
     let instance = Some(format!("{}-{}", cx.name, host.instance));

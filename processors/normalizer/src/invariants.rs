@@ -14,8 +14,6 @@ use std::fmt;
 use crate::value::vocabulary::known;
 use crate::value::{Object, Symbol, Value};
 
-pub use states::is_legal;
-
 /// A rule that a record breaks.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct InvariantViolation {

@@ -43,7 +43,7 @@ mod value;
 pub use canonical::{CanonicalEntity, canonical_entities, canonical_entity};
 pub use diagnostics::{LoadError, LoadErrors};
 pub use fixture::{FixtureError, Fixtures};
-pub use invariants::{InvariantViolation, is_legal};
+pub use invariants::InvariantViolation;
 pub use mapping::Engine;
 pub use normalizer::Normalizer;
 pub use spec::{Pack, PackEntity, Spec};

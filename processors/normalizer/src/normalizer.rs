@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use sha2::{Digest, Sha256};
 use throughline_connector::{Canonical, InputTopic, OutputTopic, Outputs, ProcessError, Processor};
 use throughline_event::{Record, TopicName};
 use vrl::value::{KeyString, ObjectMap, Value};
@@ -12,7 +11,7 @@ use crate::check::Contract;
 use crate::diagnostics::{LoadError, LoadErrors, Source};
 use crate::entity::{Entity, Plans};
 use crate::mapping::{Engine, Mapping};
-use crate::meta::{MetaWriter, hex};
+use crate::meta::MetaWriter;
 use crate::record::RecordWriter;
 use crate::value::{Arena, VocabularyBuilder};
 use crate::{CanonicalEntity, Pack, PackEntity, Spec, canonical_entity, decode, kinds};
@@ -25,7 +24,6 @@ use crate::{CanonicalEntity, Pack, PackEntity, Spec, canonical_entity, decode, k
 pub struct Normalizer {
     inputs: Vec<InputTopic>,
     outputs: Vec<OutputTopic>,
-    fingerprint: String,
     entities: Vec<Entity>,
     arenas: Mutex<Vec<Arena>>,
 }
@@ -62,13 +60,7 @@ impl Normalizer {
             return Err(LoadErrors { errors });
         }
         let inputs = entities.iter().map(|entity| InputTopic { topic: entity.topic.clone() });
-        Ok(Self {
-            inputs: inputs.collect(),
-            outputs,
-            fingerprint: fingerprint(&spec),
-            entities,
-            arenas: Mutex::default(),
-        })
+        Ok(Self { inputs: inputs.collect(), outputs, entities, arenas: Mutex::default() })
     }
 
     pub(crate) fn entity(&self, topic: &TopicName) -> Option<&Entity> {
@@ -107,10 +99,6 @@ impl Processor for Normalizer {
 
     fn outputs(&self) -> &[OutputTopic] {
         &self.outputs
-    }
-
-    fn fingerprint(&self) -> &str {
-        &self.fingerprint
     }
 
     fn process(
@@ -202,34 +190,4 @@ fn metadata_value(spec: &Spec) -> Value {
         (KeyString::from("settings"), settings),
         (KeyString::from("system"), Value::from(spec.system.as_str())),
     ]))
-}
-
-/// Everything that decides what a record gives: the program itself, the pack, settings, schemas.
-fn fingerprint(spec: &Spec) -> String {
-    let mut hash = Sha256::new();
-    let mut part = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
-    };
-    part(env!("CARGO_PKG_VERSION"));
-    part(spec.system.as_str());
-    part(&spec.pack.name);
-    spec.owned.iter().for_each(|entity| part(entity.as_str()));
-    // Sorted by name: two spellings of the same settings are the same settings.
-    let settings: BTreeMap<_, _> = spec.settings.iter().collect();
-    for (name, value) in settings {
-        part(name);
-        part(&value.to_string());
-    }
-    for raw in &spec.pack.entities {
-        part(raw.name.as_str());
-        part(&raw.mapping);
-        part(raw.document.text());
-        for entity in raw.canonical.iter().filter_map(|name| canonical_entity(name.as_str())) {
-            part(entity.name.as_str());
-            part(entity.key.text());
-            part(entity.value.text());
-        }
-    }
-    hex(&hash.finalize())
 }

@@ -264,23 +264,6 @@ fn records_that_the_system_does_not_own_are_observed() {
     assert_eq!(observing.outputs()[0].topic.as_str(), "observed.erp-eu.inventory");
 }
 
-#[test]
-fn the_fingerprint_follows_everything_that_decides_the_output() {
-    let of = |spec: Spec| Normalizer::load(spec).unwrap().fingerprint().to_owned();
-    let first = of(spec(MAPPING));
-    assert_eq!(first, of(spec(MAPPING)));
-    assert_ne!(first, of(spec(&format!("{MAPPING}# a comment\n"))));
-    let mut settings = spec(MAPPING);
-    settings.settings.insert("currency".to_owned(), json!("EUR"));
-    assert_ne!(first, of(settings));
-    let mut owned = spec(MAPPING);
-    owned.owned.clear();
-    assert_ne!(first, of(owned));
-    let mut system = spec(MAPPING);
-    system.system = SystemName::new("erp-us").unwrap();
-    assert_ne!(first, of(system));
-}
-
 #[track_caller]
 fn check_refused(mapping: &str, code: &str, kind: &str, reason: &str, line: Option<u32>) {
     let normalizer = normalizer(mapping);

@@ -99,7 +99,6 @@ fn publishes(
         key: layout.key.clone(),
         document: layout.document.clone(),
         ignore: settings.ignore.clone(),
-        grouped: settings.grouped,
         partitions: settings.partitions,
     };
     Ok((layout, publishes))

@@ -135,15 +135,7 @@ impl Job {
     /// Reads on until the batch is full or the file has no more.
     pub(crate) fn step(&mut self, out: &mut Filling<'_>) -> Result<Step, CaptureError> {
         let begin = self.progress.offset;
-        let ended = self.steps(out, begin);
-        out.batch.bytes += self.progress.offset.saturating_sub(begin);
-        match ended {
-            Ok(step) => Ok(step),
-            Err(cause) => {
-                self.cancel(out);
-                Err(cause)
-            }
-        }
+        self.steps(out, begin).inspect_err(|_| self.cancel(out))
     }
 
     fn steps(&mut self, out: &mut Filling<'_>, begin: u64) -> Result<Step, CaptureError> {

@@ -159,8 +159,8 @@ impl State {
     }
 
     pub(crate) fn to_position(&self) -> Position {
-        // Maps of strings and numbers always have a JSON form.
-        Position::new(serde_json::to_string(self).unwrap_or_default())
+        let text = serde_json::to_string(self);
+        Position::new(text.expect("maps of strings and numbers have a JSON form"))
     }
 }
 

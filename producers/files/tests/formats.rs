@@ -180,5 +180,4 @@ fn schemas_are_named_after_the_system_and_the_entity() {
     let entity = &producer.entities()[0];
     assert_eq!(entity.key.record().unwrap().name, "shop.StockRowKey");
     assert_eq!(entity.document.record().unwrap().name, "shop.StockRow");
-    assert!(entity.grouped);
 }

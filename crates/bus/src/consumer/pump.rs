@@ -95,12 +95,8 @@ pub(crate) fn with_statistics(config: &mut ClientConfig) {
 }
 
 impl Pump {
-    pub(crate) fn new(
-        config: &ClientConfig,
-        name: &str,
-        options: &BusOptions,
-    ) -> Result<Self, BusError> {
-        let context = GroupContext::new(ClientLog::new(name, options));
+    pub(crate) fn new(config: &ClientConfig, name: &str) -> Result<Self, BusError> {
+        let context = GroupContext::new(ClientLog::new(name));
         let mut consumer: BaseConsumer<GroupContext> = config
             .create_with_context(context)
             .map_err(|cause| BusError::Client { name: name.to_owned(), cause: Box::new(cause) })?;

@@ -87,7 +87,7 @@ fn workers(flow: &Flow, reached: Option<&throughline_bus::Bus>, looked: &mut Vec
     for processor in &flow.processors {
         let needed = needs::of_processor(&processor.name, &*processor.normalizer, PARTITIONS);
         let what = format!("processor {}", processor.name);
-        let group = format!("throughline-processor-{}", processor.name);
+        let group = processor.name.processor_group();
         looked.extend(reached.map(|bus| bus::needed(bus, &what, Some(&group), &needed)));
     }
     for sink in &flow.sinks {
@@ -103,7 +103,7 @@ fn workers(flow: &Flow, reached: Option<&throughline_bus::Bus>, looked: &mut Vec
         let problems = target.err().map(|error| told(&error)).into_iter().collect();
         looked.push(Looked::new(format!("{what}, target"), "ok", problems));
         let needed = needs::of_sink(&sink.name, &sink.topics, PARTITIONS);
-        let group = format!("throughline-sink-{}", sink.name);
+        let group = sink.name.sink_group();
         looked.extend(reached.map(|bus| bus::needed(bus, &what, Some(&group), &needed)));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use throughline_bus::Bus;
-use throughline_event::{Datum, TopicName, WorkerName};
+use throughline_event::{Datum, WorkerName};
 use throughline_runtime::dead_letter::{DeadLetter, Part, unresolved};
 
 use crate::args::{Dlq, Global};
@@ -24,11 +24,10 @@ pub(crate) fn run(global: &Global, what: &Dlq) -> Result<Exit, Failure> {
 /// The unresolved dead letters of one worker, or of all.
 fn letters(bus: &Bus, worker: Option<&str>) -> Result<Vec<DeadLetter>, Failure> {
     let wanted = worker.map(WorkerName::new).transpose().exit(Exit::Usage)?;
-    let wanted = wanted.map(|worker| TopicName::dead(&worker));
     let mut letters = Vec::new();
     for topic in bus.topics().exit(Exit::Unavailable)? {
-        let dead = topic.topic.as_str().starts_with("dead.");
-        if dead && wanted.as_ref().is_none_or(|wanted| *wanted == topic.topic) {
+        let Some(owner) = topic.topic.dead_of() else { continue };
+        if wanted.as_ref().is_none_or(|wanted| *wanted == owner) {
             letters
                 .extend(unresolved(bus, &topic.topic, topic.partitions).exit(Exit::Unavailable)?);
         }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use serde_json::json;
 use throughline_bus::{Bus, Isolation, PartitionInfo};
-use throughline_event::{Offset, TopicName, TopicPartition};
+use throughline_event::{Offset, TopicName, TopicPartition, WorkerName};
 
 use crate::args::Global;
 use crate::exit::{Exit, Fail, Failure};
@@ -16,10 +16,10 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
     let bus = running::connect(&flow.config)?;
     let mut rows = vec![["worker", "role", "topic", "behind"].map(str::to_owned).to_vec()];
     let mut json = Vec::new();
-    for (role, name, topics) in consumers(&flow) {
-        let group = format!("throughline-{role}-{name}");
+    for Reader { role, name, group, topics } in readers(&flow) {
         for (topic, behind) in behind(&bus, &group, &topics)? {
-            rows.push(vec![name.clone(), role.to_owned(), topic.to_string(), behind.to_string()]);
+            let row = [&name.to_string(), role, &topic.to_string(), &behind.to_string()];
+            rows.push(row.map(|cell: &str| cell.to_owned()).to_vec());
             json.push(json!({"worker": name, "role": role, "topic": topic, "behind": behind}));
         }
     }
@@ -29,8 +29,7 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
 /// Whether no worker has anything before it. Processors are asked first: what they have written
 /// then is what the sinks are asked about.
 pub(super) fn none(bus: &Bus, flow: &Flow) -> Result<bool, Failure> {
-    for (role, name, topics) in consumers(flow) {
-        let group = format!("throughline-{role}-{name}");
+    for Reader { group, topics, .. } in readers(flow) {
         if behind(bus, &group, &topics)?.iter().any(|(_, behind)| *behind > 0) {
             return Ok(false);
         }
@@ -38,13 +37,31 @@ pub(super) fn none(bus: &Bus, flow: &Flow) -> Result<bool, Failure> {
     Ok(true)
 }
 
-/// Role, name and topics of the workers that read topics: processors, then sinks.
-fn consumers(flow: &Flow) -> Vec<(&'static str, String, Vec<TopicName>)> {
-    let processors = flow.processors.iter().map(|p| {
-        let topics = throughline_connector::Processor::inputs(&*p.normalizer);
-        ("processor", p.name.to_string(), topics.iter().map(|i| i.topic.clone()).collect())
+/// A worker that reads topics.
+struct Reader<'f> {
+    role: &'static str,
+    name: &'f WorkerName,
+    group: String,
+    topics: Vec<TopicName>,
+}
+
+/// Processors, then sinks.
+fn readers(flow: &Flow) -> Vec<Reader<'_>> {
+    let processors = flow.processors.iter().map(|p| Reader {
+        role: "processor",
+        name: &p.name,
+        group: p.name.processor_group(),
+        topics: throughline_connector::Processor::inputs(&*p.normalizer)
+            .iter()
+            .map(|input| input.topic.clone())
+            .collect(),
     });
-    let sinks = flow.sinks.iter().map(|s| ("sink", s.name.to_string(), s.topics.clone()));
+    let sinks = flow.sinks.iter().map(|s| Reader {
+        role: "sink",
+        name: &s.name,
+        group: s.name.sink_group(),
+        topics: s.topics.clone(),
+    });
     processors.chain(sinks).collect()
 }
 

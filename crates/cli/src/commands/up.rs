@@ -12,10 +12,11 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) fn run(global: &Global, scope: Scope) -> Result<Exit, Failure> {
     let flow = super::load(global)?;
     let mut process = Process::start(&flow, &scope)?;
-    let addresses = process.addresses().clone();
+    let served = process.served();
     tracing::info!(
-        kafka = %addresses.kafka, registry = addresses.registry,
-        metrics = addresses.metrics.map(tracing::field::display),
+        kafka = served.map(|bus| tracing::field::display(bus.kafka)),
+        registry = served.map(|bus| &bus.registry),
+        metrics = process.metrics_address().map(tracing::field::display),
         "running"
     );
     // A single worker that halted has nothing left to do; among others it is a matter for alerts.

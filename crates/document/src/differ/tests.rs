@@ -136,22 +136,6 @@ fn deleted_key_stays_deleted_for_documents_that_arrive_late() {
 }
 
 #[test]
-fn forgotten_deletes_no_longer_hold_documents_back() {
-    let mut f = fixture();
-    for key in ["a", "b"] {
-        f.document(key, 1, "x");
-    }
-    f.commit(|differ, entity| {
-        differ.gone(entity, b"a", 5).unwrap();
-        differ.gone(entity, b"c", 6).unwrap();
-    });
-    assert_eq!(f.store.forget_deletes(f.entity, 6).unwrap(), 1);
-    assert!(f.document("a", 2, "late").is_some());
-    assert!(f.document("c", 2, "late").is_none());
-    assert!(f.document("b", 1, "x").is_none(), "documents are not forgotten");
-}
-
-#[test]
 fn transaction_reads_its_own_writes_and_is_taken_back_when_dropped() {
     let mut f = fixture();
     f.document("a", 1, "one");
@@ -367,7 +351,7 @@ fn catching_up_makes_the_store_know_what_was_published() {
     apply(&mut f, 3, "b", None, 4);
     apply(&mut f, 1, "a", Some("old"), 9);
     assert_eq!(f.store.next_offset(&at), Offset(2), "the offset is the caller's");
-    f.store.set_next_offset(&at, Offset(4)).unwrap();
+    f.store.transaction().unwrap().commit(&[(at.clone(), Offset(4))]).unwrap();
     apply(&mut f, 3, "a", Some("old"), 9);
     let mut f = f.reopened();
     assert_eq!(f.store.next_offset(&at), Offset(4));

@@ -70,7 +70,7 @@ impl Publisher {
         host: &Host,
     ) -> Result<Self, WorkerError> {
         // First of all: from here on an older instance of this producer cannot commit any more.
-        let producer = host.bus.producer(&format!("throughline-producer-{}", cx.name))?;
+        let producer = host.bus.producer(&cx.name.producer_id())?;
         let entities = entities
             .iter()
             .map(|entity| published(entity, cx, store, host))

@@ -59,7 +59,7 @@ impl Dead {
             value: register(dead.value_subject(), dead_letter::VALUE_SCHEMA)?,
             worker: worker.clone(),
             topic: dead,
-            transactional_id: format!("throughline-sink-{worker}-{}", host.instance),
+            transactional_id: format!("{}-{}", worker.sink_group(), host.instance),
             bus: host.bus.clone(),
             producer: None,
             parking: Parking::default(),
@@ -166,7 +166,7 @@ impl Dead {
             timestamp: record.timestamp,
         };
         let letter = DeadLetter {
-            id: format!("{}@{}", input.partition, input.offset),
+            id: DeadLetter::id_of(&input.partition, input.offset),
             worker: self.worker.clone(),
             stage: Stage::Deliver.as_str().to_owned(),
             code: code.to_owned(),

@@ -79,7 +79,7 @@ fn transition(axis: &str, from: &str, to: &str) -> Checked {
 }
 
 /// Whether a state may be followed by another on an axis (`order`, `payment`, `fulfillment`).
-pub fn is_legal(axis: &str, from: &str, to: &str) -> bool {
+pub(super) fn is_legal(axis: &str, from: &str, to: &str) -> bool {
     let steps = match axis {
         "order" => ORDER,
         "payment" => PAYMENT,

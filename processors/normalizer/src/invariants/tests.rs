@@ -1,6 +1,7 @@
 use serde_json::{Value as Json, json};
 use vrl::value::Value as VrlValue;
 
+use super::states::is_legal;
 use super::*;
 use crate::value::{Arena, VocabularyBuilder, from_vrl};
 

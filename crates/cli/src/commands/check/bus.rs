@@ -34,7 +34,8 @@ pub(super) fn reach(config: &Config, looked: &mut Vec<Looked>) -> Option<Bus> {
     let options = match running::bus_options(config) {
         Ok(options) => options,
         Err(failure) => {
-            looked.push(Looked::new("bus", "", vec![chain(failure.error.as_ref())]));
+            let problem = failure.error.map(|error| chain(error.as_ref()));
+            looked.push(Looked::new("bus", "", problem.into_iter().collect()));
             return None;
         }
     };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use throughline_event::TopicName;
+use throughline_event::{TopicName, WorkerName};
 use throughline_runtime::{WorkerState, dead_letter};
 
 use crate::exit::{Exit, Fail, Failure};
@@ -131,7 +131,7 @@ pub(super) fn summary(
 fn refused(process: &Process) -> Result<String, Failure> {
     let mut groups: BTreeMap<(String, String), (usize, String)> = BTreeMap::new();
     for worker in ["shop-exports", "shop", "lake"] {
-        let topic = TopicName::new(format!("dead.{worker}")).exit(Exit::Internal)?;
+        let topic = TopicName::dead(&WorkerName::new(worker).exit(Exit::Internal)?);
         let Ok(info) = process.bus().topic(&topic) else { continue };
         let letters = dead_letter::unresolved(process.bus(), &topic, info.partitions)
             .exit(Exit::Unavailable)?;
@@ -152,11 +152,14 @@ fn refused(process: &Process) -> Result<String, Failure> {
 
 /// Where everything is, and what to try.
 pub(super) fn closing(process: &Process, folder: &Path) -> String {
-    let addresses = process.addresses();
+    let metrics = process.metrics_address().map(|at| format!("http://{at}/metrics"));
+    let (kafka, registry) = process
+        .served()
+        .map(|bus| (bus.kafka.to_string(), bus.registry.clone()))
+        .unwrap_or_default();
     let config = folder.join("throughline.yaml");
     // As it was typed, so that the lines below can be copied: `target/release/throughline`.
     let program = std::env::args().next().unwrap_or_else(|| "throughline".to_owned());
-    let metrics = addresses.metrics.map(|at| format!("http://{at}/metrics")).unwrap_or_default();
     format!(
         "data      {data}\nKafka     {kafka}\nregistry  {registry}\nmetrics   {metrics}\n\n\
          It stays live. From a second terminal:\n  \
@@ -165,8 +168,7 @@ pub(super) fn closing(process: &Process, folder: &Path) -> String {
          {program} --config {config} dlq list\n\
          Ctrl-C drains and ends it; a second start continues.\n",
         data = folder.join("data").display(),
-        kafka = addresses.kafka,
-        registry = addresses.registry,
+        metrics = metrics.unwrap_or_default(),
         orders = folder.join("exports/orders.csv").display(),
         config = config.display(),
     )

@@ -56,7 +56,7 @@ fn the_page_has_every_metric_that_the_running_demo_exposes() {
     std::fs::write(&config, free).unwrap();
     let flow = crate::flow::load(&config).unwrap();
     let mut process = Process::start(&flow, &Scope::All).unwrap();
-    let address = process.addresses().metrics.unwrap();
+    let address = process.metrics_address().unwrap();
     let deadline = Instant::now() + Duration::from_secs(90);
     let scrape = loop {
         let text = get(address, "/metrics");

@@ -83,23 +83,12 @@ pub(super) async fn register(
     if let Some(found) = known {
         return Ok(answer(found));
     }
-    let mut written = false;
     let registered = store
         .write(|state| {
             let prepared = state.prepare(subject, &candidate, normalize)?;
-            let plan = state.register(&prepared, id, version)?;
-            written = !plan.0.is_empty();
-            Ok(plan)
+            state.register(&prepared, id, version)
         })
-        .await
-        .inspect_err(|error| {
-            if matches!(error, ApiError::Incompatible { .. }) {
-                store.counts.incompatible();
-            }
-        })?;
-    if written {
-        store.counts.registered();
-    }
+        .await?;
     Ok(answer(registered))
 }
 
