@@ -93,6 +93,12 @@ impl LogDir {
         self.open.folder.take_dirty().iter().for_each(|partition| partition.sync());
     }
 
+    /// The data folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.open.folder.path
+    }
+
     /// A partition, if it exists.
     #[must_use]
     pub fn partition(&self, id: &TopicPartition) -> Option<Arc<Partition>> {
