@@ -10,6 +10,7 @@
 //! - After a failed sync nothing in the folder is written or acknowledged until the next open.
 //! - A refused append leaves nothing behind; a full disk refuses appends and nothing else.
 //! - After a crash the log ends behind the last whole batch. Everything acknowledged is before it.
+//! - On a damaged disk what is cut is kept: an open never destroys a batch that is whole.
 //! - An idle folder costs nothing: one thread waits, nothing polls.
 //!
 //! # The folder
@@ -18,6 +19,7 @@
 //! layout                          number of this layout, 1
 //! sync-failed                     a sync has failed; the next open writes the tails again
 //! deleted/<n>/                    partitions on their way out
+//! damaged/*.damaged               what was cut off a log and may have been acknowledged
 //! partitions/<topic>-<partition>/
 //!   <base offset>.log             record batches, one after the other
 //!   <base offset>.index           offset to position, sparse
