@@ -209,7 +209,12 @@ impl Catalogue {
             let partition = match log.partition(&id) {
                 Some(partition) => partition,
                 None => {
-                    tracing::error!(partition = %id, "a partition is missing; created it empty");
+                    let folder = log.path().join("partitions");
+                    tracing::error!(
+                        partition = %id, folder = %folder.display(),
+                        "TL0316: the folder of a partition is missing; created it empty, restore \
+                         it from a copy if its records are needed"
+                    );
                     log.create(id, config.clone())?
                 }
             };

@@ -119,6 +119,19 @@ async fn a_catalogue_that_lost_its_records_stops_the_start_and_removes_no_partit
 }
 
 #[tokio::test]
+async fn a_partition_whose_folder_is_missing_begins_empty() {
+    let files = FaultyFiles::new(79);
+    with_a_record(options(&files)).await;
+    files.remove_dir_all(std::path::Path::new("/data/partitions/t-0")).unwrap();
+    let broker = Broker::start(options(&files)).await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    assert_eq!(client.values("t", false).await, Vec::<String>::new());
+    assert_eq!(client.produce("t", batch(&["b"], None), None).await, (0, 0));
+    drop(client);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
 async fn what_is_left_of_a_deleted_topic_is_removed_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let options = || BrokerOptions::new(folder.path());
