@@ -35,8 +35,8 @@
 //! rebuilt when they are missing or do not fit; without a valid checkpoint the whole log is read.
 //!
 //! # Limits
-//! One process, one folder, one file system. Batches are decoded on append only where every record
-//! needs a key: in compacted partitions.
+//! One process, one folder, one file system. What clients append is decoded once, to refuse what no
+//! consumer could read.
 //!
 //! A process that is killed in the moment between a failed sync and its mark (`sync-failed`) leaves
 //! a page cache that the next open believes. What that sync was for was not acknowledged, but the
