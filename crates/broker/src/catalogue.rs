@@ -1,8 +1,10 @@
 //! Which topics exist: their ids, partitions and settings.
 //!
 //! Every change is a record in the hidden partition `__catalogue-0`, durable before the change is
-//! visible. Partitions are created before their record and deleted after it, so whatever a crash
-//! leaves behind is a partition without a record, which the next start removes.
+//! visible. Partitions are created before their record and deleted after it, so what a crash leaves
+//! behind is an empty partition without a record, or one whose topic was deleted: the next start
+//! removes these. A partition with records that no record names means that the catalogue is
+//! damaged; then the broker does not start, and nothing is removed.
 
 mod journal;
 
@@ -17,11 +19,12 @@ use uuid::Uuid;
 
 use crate::{
     blocking::{Stopped, blocking},
+    error::StartError,
     store::{self, StoreError},
     topic_config::TopicConfig,
 };
 
-use journal::{Entry, TopicEntry};
+use journal::{Entry, State, TopicEntry};
 
 /// Partitions a topic may have: a bound on the files one request can open.
 pub(crate) const MAX_PARTITIONS: i32 = 10_000;
@@ -131,7 +134,14 @@ struct ProducerIds {
 
 impl Catalogue {
     /// Reads the catalogue and makes the partitions agree with it. Blocks.
-    pub(crate) fn open(log: LogDir) -> Result<Self, StoreError> {
+    pub(crate) fn open(log: LogDir) -> Result<Self, StartError> {
+        let failed = |source| StartError::load("the topic catalogue", source);
+        let (journal, state) = Self::read(&log).map_err(failed)?;
+        let leftovers = leftovers(&log, &state)?;
+        Self::settle(log, journal, state, &leftovers).map_err(failed)
+    }
+
+    fn read(log: &LogDir) -> Result<(Arc<Partition>, State), StoreError> {
         let compacted = PartitionConfig {
             compact: true,
             delete: false,
@@ -145,20 +155,23 @@ impl Catalogue {
         };
         journal.set_config(compacted);
         let state = journal::load(&journal)?;
+        Ok((journal, state))
+    }
+
+    fn settle(
+        log: LogDir,
+        journal: Arc<Partition>,
+        state: State,
+        leftovers: &[TopicPartition],
+    ) -> Result<Self, StoreError> {
+        for id in leftovers {
+            tracing::info!(partition = %id, "removing what an unfinished change of topics left");
+            log.delete(id)?;
+        }
         let mut topics = BTreeMap::new();
         for (name, entry) in state.topics {
             let topic = Self::adopt(&log, name, entry)?;
             topics.insert(Arc::clone(&topic.name), topic);
-        }
-        for partition in log.partitions() {
-            let id = partition.id();
-            let known = topics
-                .get(id.topic())
-                .is_some_and(|topic: &Arc<Topic>| topic.partition(id.partition()).is_some());
-            if !known && id.topic() != CATALOGUE_TOPIC {
-                tracing::warn!(partition = %id, "removing a partition that no topic owns");
-                log.delete(id)?;
-            }
         }
         let cluster_id = match state.cluster_id {
             Some(id) => id,
@@ -196,7 +209,12 @@ impl Catalogue {
             let partition = match log.partition(&id) {
                 Some(partition) => partition,
                 None => {
-                    tracing::error!(partition = %id, "a partition is missing; created it empty");
+                    let folder = log.path().join("partitions");
+                    tracing::error!(
+                        partition = %id, folder = %folder.display(),
+                        "TL0316: the folder of a partition is missing; created it empty, restore \
+                         it from a copy if its records are needed"
+                    );
                     log.create(id, config.clone())?
                 }
             };
@@ -403,5 +421,34 @@ impl Catalogue {
     async fn write(&self, entry: &Entry) -> Result<(), StoreError> {
         let (key, value) = entry.encode();
         store::put(&self.journal, key, value).await
+    }
+}
+
+/// Partitions without a topic that a crash can leave: empty ones, because a topic is written to only
+/// when its record is durable, and those of deleted topics. Any other one is refused.
+fn leftovers(log: &LogDir, state: &State) -> Result<Vec<TopicPartition>, StartError> {
+    let mut leftovers = Vec::new();
+    let mut lost = Vec::new();
+    for partition in log.partitions() {
+        let id = partition.id();
+        let topic = state.topics.get(id.topic());
+        if id.topic() == CATALOGUE_TOPIC
+            || topic.is_some_and(|topic| id.partition() < topic.partitions)
+        {
+            continue;
+        }
+        if partition.ends().log_end == 0 || state.deleted.contains(id.topic()) {
+            leftovers.push(id.clone());
+        } else {
+            lost.push(id.clone());
+        }
+    }
+    match lost.first() {
+        None => Ok(leftovers),
+        Some(first) => Err(StartError::CatalogueDamaged {
+            folder: log.path().join("partitions"),
+            first: first.clone(),
+            count: lost.len(),
+        }),
     }
 }

@@ -1,8 +1,8 @@
 //! What an operator sees when a broker cannot start, and what an in-process user gets.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf};
 
-use throughline_log::OpenError;
+use throughline_log::{OpenError, TopicPartition};
 
 use crate::blocking::Stopped;
 
@@ -35,6 +35,21 @@ pub enum StartError {
         /// What went wrong.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Partitions hold records and the catalogue does not know their topics.
+    #[error(
+        "TL0315: the catalogue in {} does not name the topic of {count} partitions that hold \
+         records, {first} is one: it has lost records; nothing was removed, restore the folder \
+         __catalogue-0 there from a copy",
+        folder.display()
+    )]
+    CatalogueDamaged {
+        /// The folder of all partitions.
+        folder: PathBuf,
+        /// One of the partitions.
+        first: TopicPartition,
+        /// How many there are.
+        count: usize,
     },
     /// `default_partitions` is out of range.
     #[error("TL0305: default_partitions is {found}, allowed are 1 to 10000")]

@@ -92,7 +92,7 @@ async fn load(
     let failed = |what| move |source| StartError::load(what, source);
     let opened = log.clone();
     let catalogue = blocking(move || Catalogue::open(opened)).await?;
-    let catalogue = Arc::new(catalogue.map_err(failed("the topic catalogue"))?);
+    let catalogue = Arc::new(catalogue?);
     let initialized = catalogue.initialize().await;
     initialized.map_err(|source| StartError::load("the topic catalogue", source))?;
     let partition = |topic| {

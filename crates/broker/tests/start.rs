@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
+use kafka_protocol::messages::DeleteTopicsRequest;
 use throughline_broker::{Broker, BrokerOptions, StartError};
-use throughline_log::faults::FaultyFiles;
+use throughline_log::{FileLayer, faults::FaultyFiles};
 use tokio::io::AsyncReadExt;
 
-use crate::client::{Client, fetch_request, options};
+use crate::client::{Client, batch, fetch_request, options, topic};
 
 async fn refused(options: BrokerOptions) -> StartError {
     match Broker::start(options).await {
@@ -88,6 +89,71 @@ async fn a_damaged_catalogue_is_refused_by_name() {
     });
     let error = refused(options(&files)).await;
     assert!(matches!(error, StartError::Load { what: "the topic catalogue", .. }), "{error}");
+}
+
+/// Makes a data folder whose topic `t` has one record.
+async fn with_a_record(options: BrokerOptions) {
+    let broker = Broker::start(options).await.unwrap();
+    broker.local().create_topic("t", 1, &[]).await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    assert_eq!(client.produce("t", batch(&["a"], None), None).await.0, 0);
+    drop(client);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_catalogue_that_lost_its_records_stops_the_start_and_removes_no_partition() {
+    let files = FaultyFiles::new(77);
+    with_a_record(options(&files)).await;
+    let folder = std::path::Path::new("/data/partitions/__catalogue-0");
+    files.remove_dir_all(folder).unwrap();
+    let before = files.paths();
+    for _ in 0..2 {
+        let error = refused(options(&files)).await;
+        assert!(matches!(&error, StartError::CatalogueDamaged { count: 1, .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.starts_with("TL0315") && text.contains("t-0"), "{text}");
+        let after = files.paths();
+        assert!(before.iter().all(|path| after.contains(path)), "{before:?} {after:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_partition_whose_folder_is_missing_begins_empty() {
+    let files = FaultyFiles::new(79);
+    with_a_record(options(&files)).await;
+    files.remove_dir_all(std::path::Path::new("/data/partitions/t-0")).unwrap();
+    let broker = Broker::start(options(&files)).await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    assert_eq!(client.values("t", false).await, Vec::<String>::new());
+    assert_eq!(client.produce("t", batch(&["b"], None), None).await, (0, 0));
+    drop(client);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_deleted_topic_is_removed_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = || BrokerOptions::new(folder.path());
+    with_a_record(options()).await;
+    let partition = folder.path().join("partitions/t-0");
+    let log = std::fs::read(partition.join("00000000000000000000.log")).unwrap();
+    assert!(!log.is_empty());
+    let broker = Broker::start(options()).await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    let request = DeleteTopicsRequest::default().with_topic_names(vec![topic("t")]);
+    let deleted = client.call(1, &request).await;
+    assert_eq!(deleted.responses[0].error_code, 0);
+    drop(client);
+    broker.shutdown().await;
+    assert!(!partition.exists());
+    // As if the process had died between the record of the deletion and the removal.
+    std::fs::create_dir(&partition).unwrap();
+    std::fs::write(partition.join("00000000000000000000.log"), log).unwrap();
+    let broker = Broker::start(options()).await.unwrap();
+    assert_eq!(broker.local().partitions("t"), None);
+    assert!(!partition.exists());
+    broker.shutdown().await;
 }
 
 fn has_extension(path: &std::path::Path, extension: &str) -> bool {

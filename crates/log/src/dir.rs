@@ -56,7 +56,9 @@ impl LogDir {
         files.remove_dir_all(&deleted).at("remove", &deleted)?;
         let folder = Arc::new(Folder::new(path.to_owned(), options, files));
         if let Err(error) = recover(&folder, &partitions) {
-            folder.mark_failed_sync();
+            if let OpenError::Io(_) = error {
+                folder.mark_failed_sync();
+            }
             return Err(error);
         }
         let dir = Self {
@@ -91,6 +93,12 @@ impl LogDir {
     #[cfg(feature = "faults")]
     pub fn sync_now(&self) {
         self.open.folder.take_dirty().iter().for_each(|partition| partition.sync());
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.open.folder.path
     }
 
     /// A partition, if it exists.

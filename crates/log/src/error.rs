@@ -73,6 +73,23 @@ pub enum OpenError {
         /// The newest layout known here.
         known: u32,
     },
+    /// A partition ends before records that were durable when its checkpoint was written.
+    #[error(
+        "TL0210: partition {partition} ends at offset {end} in {}, and its checkpoint has seen \
+         {synced} synced: records are lost or damaged; nothing was removed, restore the folder of \
+         the partition from a copy, or remove its file checkpoint to go on with what is left",
+        path.display()
+    )]
+    Lost {
+        /// The partition.
+        partition: TopicPartition,
+        /// The segment in which whole batches end.
+        path: PathBuf,
+        /// First offset that cannot be read.
+        end: i64,
+        /// First offset that need not be there.
+        synced: i64,
+    },
     /// The file system refused something.
     #[error(transparent)]
     Io(#[from] IoFault),

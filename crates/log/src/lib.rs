@@ -10,6 +10,7 @@
 //! - After a failed sync nothing in the folder is written or acknowledged until the next open.
 //! - A refused append leaves nothing behind; a full disk refuses appends and nothing else.
 //! - After a crash the log ends behind the last whole batch. Everything acknowledged is before it.
+//! - On a damaged disk what is cut is kept: an open never destroys a batch that is whole.
 //! - An idle folder costs nothing: one thread waits, nothing polls.
 //!
 //! # The folder
@@ -18,6 +19,7 @@
 //! layout                          number of this layout, 1
 //! sync-failed                     a sync has failed; the next open writes the tails again
 //! deleted/<n>/                    partitions on their way out
+//! damaged/*.damaged               what was cut off a log and may have been acknowledged
 //! partitions/<topic>-<partition>/
 //!   <base offset>.log             record batches, one after the other
 //!   <base offset>.index           offset to position, sparse
@@ -33,8 +35,8 @@
 //! rebuilt when they are missing or do not fit; without a valid checkpoint the whole log is read.
 //!
 //! # Limits
-//! One process, one folder, one file system. Batches are decoded on append only where every record
-//! needs a key: in compacted partitions.
+//! One process, one folder, one file system. What clients append is decoded once, to refuse what no
+//! consumer could read.
 //!
 //! A process that is killed in the moment between a failed sync and its mark (`sync-failed`) leaves
 //! a page cache that the next open believes. What that sync was for was not acknowledged, but the

@@ -55,7 +55,8 @@ impl<'a> Records<'a> {
         Ok(Self { header: *header, plain, left: header.records })
     }
 
-    /// The positions of the records that have no key, at most `most` of them.
+    /// The positions of the records that have no key, at most `most` of them. Fails when the bytes
+    /// are not these records and nothing else.
     pub(crate) fn without_key(mut self, most: usize) -> io::Result<Vec<i32>> {
         let mut found = Vec::new();
         for position in 0..self.left {
@@ -65,9 +66,18 @@ impl<'a> Records<'a> {
                 -1 => {}
                 size => skip(&mut body, length(size)?)?,
             }
-            varint(&mut body)?;
-            let rest = body.limit();
-            skip(&mut body, rest)?;
+            skip_nullable(&mut body)?;
+            for _ in 0..length(varint(&mut body)?)? {
+                let name = length(varint(&mut body)?)?;
+                skip(&mut body, name)?;
+                skip_nullable(&mut body)?;
+            }
+            if body.limit() > 0 {
+                return Err(invalid());
+            }
+        }
+        if !self.plain.fill_buf()?.is_empty() {
+            return Err(invalid());
         }
         Ok(found)
     }
@@ -161,6 +171,14 @@ fn write_varint(to: &mut impl Write, value: i64) -> io::Result<()> {
 fn skip(from: &mut impl BufRead, bytes: u64) -> io::Result<()> {
     let skipped = io::copy(&mut from.take(bytes), &mut io::sink())?;
     if skipped == bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// Skips bytes behind their length, which is -1 for null.
+fn skip_nullable(from: &mut impl BufRead) -> io::Result<()> {
+    match varint(from)? {
+        -1 => Ok(()),
+        size => skip(from, length(size)?),
+    }
 }
 
 fn hash(from: &mut impl BufRead, size: u64, keys: &KeyHasher) -> io::Result<KeyHash> {

@@ -218,7 +218,8 @@ fn what_was_written_before_compaction_without_a_key_or_undecodable_is_kept() {
     let (_dir, partition) =
         create(folder.path(), PartitionConfig { compact: false, ..compacted() });
     append(&partition, &Batch::of(&["no key"]));
-    partition.append(undecodable(), Origin::Client, 0).unwrap();
+    // Clients are refused with it; earlier versions were not.
+    partition.append(undecodable(), Origin::Coordinator, 0).unwrap();
     partition.set_config(compacted());
     append(&partition, &Batch::keyed(&[("a", Some("newer"))]));
     clean(&partition, 10_000);

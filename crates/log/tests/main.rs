@@ -7,5 +7,6 @@ mod batches;
 mod cleaning;
 mod compaction_crashes;
 mod crashes;
+mod damage;
 mod producing;
 mod world;

@@ -267,6 +267,34 @@ fn malformed_batches_are_refused_with_their_fault() {
 }
 
 #[test]
+fn records_that_no_consumer_could_decode_are_refused_in_every_codec() {
+    let log = log();
+    let records = |error: AppendError| match error {
+        AppendError::Invalid { reason } => assert_eq!(reason, BatchFault::Records),
+        other => panic!("{other}"),
+    };
+    for codec in 0..5 {
+        let whole = Batch::of(&["a", "b"]).codec(codec).encode();
+        let mut zeros = BytesMut::from(&whole[..]);
+        zeros[61..].fill(0);
+        seal(&mut zeros);
+        records(refused(&log, zeros));
+        // Half of the records' bytes, in a batch that is whole otherwise.
+        let mut half = BytesMut::from(&whole[..61 + (whole.len() - 61) / 2]);
+        let length = i32::try_from(half.len()).unwrap() - 12;
+        half[8..12].copy_from_slice(&length.to_be_bytes());
+        seal(&mut half);
+        records(refused(&log, half));
+        assert!(log.partition.append(whole, Origin::Client, 0).is_ok(), "codec {codec}");
+    }
+    // The length of the first value, the number of headers of the last record, a byte too many.
+    let plain = Batch::of(&["a", "b"]).encode();
+    for (at, value) in [(plain.len() - 1, 2), (plain.len() - 3, 9), (plain.len() - 3, 0)] {
+        records(refused(&log, patched(|batch| batch[at] = value)));
+    }
+}
+
+#[test]
 fn a_batch_that_claims_two_gigabytes_is_refused_without_reading_on() {
     let log = log();
     let huge = patched(|batch| batch[8..12].copy_from_slice(&i32::MAX.to_be_bytes()));

@@ -3,7 +3,10 @@
 //! Key: one byte for the kind, then the topic's name. Value: a version, then the fields in Kafka's
 //! primitive types; null deletes. The partition is compacted, the last record of a key counts.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use rand::Rng;
@@ -42,6 +45,8 @@ pub(super) struct TopicEntry {
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) topics: BTreeMap<String, TopicEntry>,
+    /// Topics whose last record deletes them; compaction forgets them after a while.
+    pub(super) deleted: BTreeSet<String>,
     pub(super) cluster_id: Option<String>,
     pub(super) producer_ids: i64,
 }
@@ -113,8 +118,14 @@ pub(super) fn load(journal: &Arc<Partition>) -> Result<State, StoreError> {
             let entry = Entry::decode(&key, record.value.as_deref())
                 .map_err(|source| BatchError::Malformed { base_offset: record.offset, source })?;
             match entry {
-                Entry::Topic(name, Some(topic)) => drop(state.topics.insert(name, topic)),
-                Entry::Topic(name, None) => drop(state.topics.remove(&name)),
+                Entry::Topic(name, Some(topic)) => {
+                    state.deleted.remove(&name);
+                    state.topics.insert(name, topic);
+                }
+                Entry::Topic(name, None) => {
+                    state.topics.remove(&name);
+                    state.deleted.insert(name);
+                }
                 Entry::Cluster(id) => state.cluster_id = Some(id),
                 Entry::ProducerIds(end) => state.producer_ids = end,
             }

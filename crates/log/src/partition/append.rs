@@ -250,8 +250,8 @@ fn check(
         } else {
             None
         };
-        if client && config.compact {
-            check_keys(&header, rest)?;
+        if client {
+            check_records(&header, rest, config.compact)?;
         }
         incoming.push(Incoming { header, marker, at });
         at += header.size;
@@ -262,9 +262,11 @@ fn check(
     Ok(incoming)
 }
 
-/// Compaction keeps the newest record of each key, so every record needs one.
-fn check_keys(header: &BatchHeader, batch: &[u8]) -> Result<(), AppendError> {
-    let missing = Records::new(header, batch).and_then(|records| records.without_key(MISSING_KEYS));
+/// Records that cannot be decoded would stop every consumer at them. Compaction keeps the newest
+/// record of each key, so there every record needs one.
+fn check_records(header: &BatchHeader, batch: &[u8], compact: bool) -> Result<(), AppendError> {
+    let most = if compact { MISSING_KEYS } else { 0 };
+    let missing = Records::new(header, batch).and_then(|records| records.without_key(most));
     match missing {
         Ok(records) if records.is_empty() => Ok(()),
         Ok(records) => Err(AppendError::MissingKey { records }),

@@ -1,5 +1,11 @@
 //! Opening a partition: believe the checkpoint, read what lies behind it, cut the tail at the
 //! last whole batch.
+//!
+//! What a checkpoint has seen synced cannot end earlier: then the partition is refused. Behind it
+//! nobody can tell what was acknowledged, because a power cut loses writes in any order; what is
+//! cut there and may hold whole batches is kept in a file.
+
+mod cut;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,7 +15,7 @@ use crate::aborted::{self, Aborted};
 use crate::batch::{BatchHeader, Marker};
 use crate::checkpoint::{Checkpoint, StoredExtent};
 use crate::compaction::swap::Swap;
-use crate::error::{Attempt, IoFault};
+use crate::error::{Attempt, BatchFault, IoFault, OpenError};
 use crate::fetch::Status;
 use crate::files::FileLayer;
 use crate::folder::Folder;
@@ -24,7 +30,11 @@ struct Recovery<'a> {
     id: &'a TopicPartition,
     path: &'a Path,
     files: &'a Arc<dyn FileLayer>,
+    /// Where cut records are kept.
+    damaged: PathBuf,
     interval: u32,
+    /// Offsets below were synced when the checkpoint was written.
+    synced: i64,
     segments: Vec<Arc<Segment>>,
     producers: Producers,
     next_offset: i64,
@@ -42,7 +52,15 @@ impl Partition {
         folder: Arc<Folder>,
     ) -> Result<Arc<Self>, IoFault> {
         folder.files.create_dir_all(&path).at("create folder", &path)?;
-        let partition = Self::open(id, path, folder, false)?;
+        let opened = Self::open(id, path.clone(), folder, false);
+        let partition = opened.map_err(|error| match error {
+            OpenError::Io(fault) => fault,
+            other => IoFault {
+                action: "create partition over what is in",
+                path,
+                source: std::io::Error::other(other),
+            },
+        })?;
         partition.folder.files.sync_dir(&partition.path).at("sync folder", &partition.path)?;
         Ok(partition)
     }
@@ -54,13 +72,15 @@ impl Partition {
         path: PathBuf,
         folder: Arc<Folder>,
         distrust: bool,
-    ) -> Result<Arc<Self>, IoFault> {
+    ) -> Result<Arc<Self>, OpenError> {
         let mut extent =
             load(&*folder.files, &path.join("extent"), StoredExtent::decode)?.unwrap_or_default();
         let mut recovery = Recovery {
             id: &id,
             path: &path,
             files: &folder.files,
+            damaged: folder.path.join("damaged"),
+            synced: 0,
             interval: folder.options.index_interval_bytes,
             segments: Vec::new(),
             producers: Producers::default(),
@@ -112,10 +132,11 @@ fn load<T>(
 }
 
 impl Recovery<'_> {
-    fn run(&mut self, log_start: i64) -> Result<(), IoFault> {
+    fn run(&mut self, log_start: i64) -> Result<(), OpenError> {
         let names = self.files.list(self.path).at("list", self.path)?;
         let bases = self.tidy(names)?;
         let checkpoint = load(&**self.files, &self.path.join("checkpoint"), Checkpoint::decode)?;
+        self.synced = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.offset);
         for base in &bases {
             if self.distrust && checkpoint.as_ref().is_none_or(|from| *base >= from.segment) {
                 Segment::rewrite(self.path, *base, self.files)?;
@@ -133,6 +154,10 @@ impl Recovery<'_> {
                 self.next_offset = bases.first().copied().unwrap_or(log_start);
                 self.scan(0, 0, false)?;
             }
+        }
+        if self.next_offset < self.synced {
+            let end = self.segments.last().map_or_else(|| self.path.to_owned(), |end| end.path());
+            return Err(self.lost(end));
         }
         if self.segments.is_empty() || self.next_offset < log_start {
             // Under `FlushPolicy::PageCache` a power cut can lose what DeleteRecords has passed.
@@ -233,7 +258,7 @@ impl Recovery<'_> {
 
     /// Reads all batches from a place on and cuts the log where they end. After a checkpoint
     /// (`strict`) offsets have no gaps, because compaction stays below it.
-    fn scan(&mut self, at: usize, position: u64, strict: bool) -> Result<(), IoFault> {
+    fn scan(&mut self, at: usize, position: u64, strict: bool) -> Result<(), OpenError> {
         let mut position = position;
         for at in at..self.segments.len() {
             let segment = Arc::clone(&self.segments[at]);
@@ -241,14 +266,14 @@ impl Recovery<'_> {
             let misplaced =
                 segment.base < self.next_offset || (strict && segment.base > self.next_offset);
             if position == 0 && misplaced {
-                return self.remove_from(at);
+                return self.cut_segments(at);
             }
             if position == 0 {
                 self.next_offset = segment.base;
                 let mut extent = segment.extent();
                 extent.indexes.truncate(0, 0).at("cut index of", &segment.path())?;
             }
-            let end = self.scan_segment(&segment, position, size, strict)?;
+            let (end, fault) = self.scan_segment(&segment, position, size, strict)?;
             // A segment that is closed now must get its closing files before the next checkpoint
             // passes it, even when nothing in it had to be read.
             if end > position || end < size || at + 1 < self.segments.len() {
@@ -256,8 +281,7 @@ impl Recovery<'_> {
                 self.scanned.push(Arc::clone(&segment));
             }
             if end < size {
-                segment.file.set_len(end).at("cut segment", &segment.path())?;
-                return self.remove_from(at + 1);
+                return self.cut(at, end, size, fault);
             }
             if at + 1 < self.segments.len() {
                 segment.seal();
@@ -267,34 +291,32 @@ impl Recovery<'_> {
         Ok(())
     }
 
-    /// Takes over all whole batches; the position behind the last one.
+    /// Takes over all whole batches; the position behind the last one, and what is wrong there
+    /// when that is not the end.
     fn scan_segment(
         &mut self,
         segment: &Segment,
         position: u64,
         size: u64,
         strict: bool,
-    ) -> Result<u64, IoFault> {
+    ) -> Result<(u64, Option<BatchFault>), IoFault> {
         let mut scanner = Scanner::new(segment, position, size);
         loop {
             let position = scanner.position();
             match scanner.next() {
-                Ok(None) => return Ok(position),
+                Ok(None) => return Ok((position, None)),
                 Ok(Some(Stored { header, bytes })) => {
                     let gap = header.base_offset > self.next_offset;
                     if header.base_offset < self.next_offset
                         || header.last_offset() >= i64::MAX - 1
                         || (gap && strict)
                     {
-                        tracing::warn!(partition = %self.id, position, "cutting misplaced batch");
-                        return Ok(position);
+                        return Ok((position, Some(BatchFault::Offset)));
                     }
                     self.replay(segment, &header, bytes);
                 }
                 Err(ScanError::Damaged { position, fault }) => {
-                    let cut = size - position;
-                    tracing::warn!(partition = %self.id, position, cut, %fault, "cutting torn tail");
-                    return Ok(position);
+                    return Ok((position, Some(fault)));
                 }
                 Err(ScanError::Io(fault)) => return Err(fault),
             }
@@ -330,7 +352,7 @@ impl Recovery<'_> {
         }
     }
 
-    /// Removes segments that lie behind a cut.
+    /// Removes segments.
     fn remove_from(&mut self, at: usize) -> Result<(), IoFault> {
         for segment in self.segments.drain(at.min(self.segments.len())..) {
             let path = segment.path();
