@@ -246,6 +246,24 @@ pub enum BusError {
         /// The end.
         end: Offset,
     },
+    /// A group's next offset is not in the log any more.
+    #[error(
+        "TL0526: {group} goes on at offset {offset} of {partition}, and the log holds {start} to \
+         {end}: records were lost, removed before they were read, or the topic was created anew; \
+         restore the topic, or build what was derived from it again"
+    )]
+    OutOfRange {
+        /// The partition.
+        partition: TopicPartition,
+        /// The consumer group.
+        group: String,
+        /// The committed offset, or the one that the target asked for.
+        offset: Offset,
+        /// The first offset of the log.
+        start: Offset,
+        /// The offset behind the last record.
+        end: Offset,
+    },
     /// The brokers do not serve what the client needs for its promises.
     #[error(
         "TL0525: the brokers at {brokers} serve {api} up to version {found}, and {needed} is \
@@ -314,6 +332,7 @@ impl BusError {
             Self::BeyondEnd { .. } => "TL0519",
             Self::Client { .. } => "TL0520",
             Self::BrokersTooOld { .. } => "TL0525",
+            Self::OutOfRange { .. } => "TL0526",
         }
     }
 }
