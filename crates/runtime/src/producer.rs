@@ -105,6 +105,7 @@ impl Work {
         let offsets = self.publisher.commit()?;
         differ.commit(&offsets)?;
         self.meter.took(Stage::Commit, differed);
+        self.meter.progressed();
         let rejected = |item: &&Item| matches!(item, Item::Rejected(_));
         let refused = batch.items.iter().filter(rejected).count();
         if refused > 0 {
