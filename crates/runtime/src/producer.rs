@@ -36,7 +36,7 @@ pub(crate) fn run<P: Producer>(
     let mut connector = block.block_on(P::connect(settings, cx.clone()))?;
     let mut store = state::open(host, &cx.name)?;
     let publisher = Publisher::prepare(P::KIND, &cx, connector.entities(), &mut store, host)?;
-    let committed = positions::read(&host.bus, &cx.name)?;
+    let Some(committed) = positions::read(host, &cx.name)? else { return Ok(()) };
     let newest = state::catch_up(&mut store, &publisher, &host.bus)?;
     let version = committed.version.max(newest);
     connector.resume(committed.position.clone())?;

@@ -1,0 +1,142 @@
+//! Producers: what a start waits for.
+
+use std::time::{Duration, Instant};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use throughline_avro::{Schema, put_str};
+use throughline_bus::{Cleanup, Outgoing, Partitions, READ_PATIENCE, TopicSpec};
+use throughline_connector::{
+    CaptureBatch, CaptureError, Captured, CapturedEntity, ConnectError, ConnectorOptions, Item,
+    PartitionRule, Producer, ProducerContext,
+};
+use throughline_event::{
+    EntityName, Micros, Offset, PartitionId, Path, Position, SystemName, TopicName, TopicPartition,
+    Violations, WorkerName,
+};
+use throughline_runtime::{ProducerRegistry, Shutdown, Worker};
+
+use crate::support::{Flow, PATIENCE, WORKER, run_until};
+
+/// Gives one document for each size, once.
+struct Scripted {
+    sizes: Vec<usize>,
+    entities: Vec<CapturedEntity>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ScriptedOptions {
+    sizes: Vec<usize>,
+}
+
+impl ConnectorOptions for ScriptedOptions {
+    type Settings = Vec<usize>;
+
+    fn validate(self, _: &Path, _: &mut Violations) -> Option<Vec<usize>> {
+        Some(self.sizes)
+    }
+}
+
+impl Producer for Scripted {
+    const KIND: &'static str = "scripted";
+    type Options = ScriptedOptions;
+
+    async fn connect(sizes: Vec<usize>, _: ProducerContext) -> Result<Self, ConnectError> {
+        let record = |name: &str, fields: &str| {
+            let text = format!(r#"{{"type":"record","name":"{name}","fields":[{fields}]}}"#);
+            Schema::parse(&text).unwrap()
+        };
+        let id = r#"{"name":"id","type":"string"}"#;
+        let entities = vec![CapturedEntity {
+            name: EntityName::new("thing").unwrap(),
+            key: record("ThingKey", id),
+            document: record("Thing", &format!(r#"{id},{{"name":"text","type":"string"}}"#)),
+            ignore: Vec::new(),
+            grouped: false,
+            partitions: PartitionRule::One,
+        }];
+        Ok(Self { sizes, entities })
+    }
+
+    fn entities(&self) -> &[CapturedEntity] {
+        &self.entities
+    }
+
+    fn resume(&mut self, _: Option<Position>) -> Result<(), CaptureError> {
+        Ok(())
+    }
+
+    async fn capture(
+        &mut self,
+        batch: &mut CaptureBatch,
+        _: usize,
+    ) -> Result<Captured, CaptureError> {
+        for (at, size) in std::mem::take(&mut self.sizes).into_iter().enumerate() {
+            let mut key = Vec::new();
+            put_str(&mut key, &format!("k{at}"));
+            let mut document = key.clone();
+            put_str(&mut document, &"x".repeat(size));
+            batch.items.push(Item::Document {
+                entity: 0,
+                key,
+                document,
+                scope: None,
+                changed_at: Micros(0),
+                place: format!("line {}", at + 1),
+                snapshot: false,
+            });
+            batch.position = Some(Position::new("read"));
+        }
+        Ok(Captured::Idle(Duration::from_secs(1)))
+    }
+
+    fn committed(&mut self, _: &Position) {}
+}
+
+fn name() -> WorkerName {
+    WorkerName::new(WORKER).unwrap()
+}
+
+fn worker(flow: &Flow, shutdown: &Shutdown, sizes: &[usize]) -> Worker {
+    let (system, base) = (SystemName::new("test").unwrap(), std::env::temp_dir());
+    let cx = ProducerContext { name: name(), system, base };
+    let kinds = ProducerRegistry::new().with::<Scripted>();
+    let options = serde_json::json!({ "sizes": sizes });
+    kinds.get("scripted").unwrap().worker(options, cx, flow.host(shutdown))
+}
+
+#[test]
+fn a_start_that_waits_for_its_position_says_so_and_ends_with_a_drain() {
+    let flow = Flow::start();
+    let topic = TopicName::positions(&name());
+    let spec = TopicSpec::new(topic.clone(), Partitions::Exactly(1), Cleanup::Compact);
+    flow.bus().ensure_topic(&spec).unwrap();
+    let mut other = flow.bus().producer("other").unwrap();
+    other.begin().unwrap();
+    let (headers, timestamp) = (&[][..], None);
+    let (partition, value) = (Some(PartitionId(0)), None);
+    let id = flow.bus().register("other-key", &Schema::parse("\"string\"").unwrap()).unwrap();
+    let key = Some((id, &b"\x02a"[..]));
+    let open = Outgoing { topic: &topic, partition, key, value, headers, timestamp };
+    other.send(&open).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while flow.bus().describe(&topic).unwrap()[0].end == Offset(0) {
+        assert!(Instant::now() < deadline, "the record was not written");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+
+    let shutdown = Shutdown::new();
+    let worker = worker(&flow, &shutdown, &[10]);
+    let health = worker.health.clone();
+    let waits = || {
+        let problem = health.workers().into_iter().find_map(|worker| worker.problem);
+        problem.is_some_and(|text| {
+            text.contains("waits for the source's position") && text.contains("TL0517")
+        })
+    };
+    let began = Instant::now();
+    run_until(worker, &shutdown, "it says what it waits for", waits);
+    assert!(began.elapsed() < READ_PATIENCE.min(PATIENCE), "the drain had to wait");
+    other.abort().unwrap();
+}
