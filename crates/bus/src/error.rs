@@ -170,7 +170,8 @@ pub enum BusError {
     },
     /// The record is larger than the client or the broker takes.
     #[error(
-        "TL0514: a record of {size} bytes for {topic} is larger than the limit of {limit} bytes"
+        "TL0514: a record of {size} bytes for {topic} is larger than the limit of {limit} bytes; \
+         split the document at its source, or leave out what makes it so large"
     )]
     RecordTooLarge {
         /// Its topic.

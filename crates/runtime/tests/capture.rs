@@ -1,11 +1,12 @@
-//! Producers: what a start waits for.
+//! Producers: what cannot be published, and what a start waits for.
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use throughline_avro::{Schema, put_str};
-use throughline_bus::{Cleanup, Outgoing, Partitions, READ_PATIENCE, TopicSpec};
+use throughline_bus::{Cleanup, Entry, Isolation, Outgoing, Partitions, READ_PATIENCE, TopicSpec};
 use throughline_connector::{
     CaptureBatch, CaptureError, Captured, CapturedEntity, ConnectError, ConnectorOptions, Item,
     PartitionRule, Producer, ProducerContext,
@@ -104,6 +105,42 @@ fn worker(flow: &Flow, shutdown: &Shutdown, sizes: &[usize]) -> Worker {
     let kinds = ProducerRegistry::new().with::<Scripted>();
     let options = serde_json::json!({ "sizes": sizes });
     kinds.get("scripted").unwrap().worker(options, cx, flow.host(shutdown))
+}
+
+/// How many records the raw topic holds.
+fn published(flow: &Flow) -> usize {
+    let topic = TopicName::new("cdc.test.thing").unwrap();
+    if flow.bus().topic(&topic).is_err() {
+        return 0;
+    }
+    let (at, mut count) = (TopicPartition { topic, partition: PartitionId(0) }, 0);
+    let count_records = |entry: Entry<'_>| {
+        count += usize::from(matches!(entry, Entry::Record(_)));
+        ControlFlow::Continue(())
+    };
+    flow.bus().read_to_end(&at, Offset(0), Isolation::ReadCommitted, count_records).unwrap();
+    count
+}
+
+#[test]
+fn a_document_that_is_too_large_is_a_dead_letter_and_the_others_flow() {
+    let flow = Flow::start();
+    let run = |sizes: &[usize], count| {
+        let shutdown = Shutdown::new();
+        let worker = worker(&flow, &shutdown, sizes);
+        run_until(worker, &shutdown, "the others flow", || published(&flow) == count);
+    };
+    run(&[10, 1_500_000, 20], 2);
+    let letters = flow.letters();
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    let (letter, value) = (&letters[0], letters[0].value.as_ref());
+    assert_eq!((letter.code.as_str(), letter.place.as_str()), ("TL0514", "line 2"));
+    assert!(letter.reason.contains("cdc.test.thing"), "{letter:?}");
+    assert!(value.is_none_or(|value| value.bytes.is_empty()), "the document is in its letter");
+
+    // The next document of the key is compared with what was published, which was nothing.
+    run(&[10, 30, 20], 3);
+    run(&[10, 30, 21], 4);
 }
 
 #[test]
