@@ -220,12 +220,12 @@ impl Flow {
 
 /// Runs a worker until the condition holds, and drains it.
 pub(crate) fn run_until(worker: Worker, shutdown: &Shutdown, what: &str, done: impl Fn() -> bool) {
-        let supervisor = Supervisor::start(vec![worker], shutdown.clone()).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        while !done() {
-            assert!(Instant::now() < deadline, "{what}: {:?}", supervisor.status());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        shutdown.drain();
-        supervisor.join();
+    let supervisor = Supervisor::start(vec![worker], shutdown.clone()).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "{what}: {:?}", supervisor.status());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    shutdown.drain();
+    supervisor.join();
 }
