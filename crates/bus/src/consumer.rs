@@ -1,5 +1,6 @@
 //! Consumers: members of a group that fill batches on the caller's thread.
 
+mod begin;
 mod context;
 mod filled;
 mod lag;
@@ -10,7 +11,6 @@ mod pump;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{CommitMode, Consumer as _, ConsumerGroupMetadata};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedMessage;
@@ -119,13 +119,7 @@ impl Consumer {
             .set("heartbeat.interval.ms", "2000")
             .set("max.poll.interval.ms", MAX_POLL_INTERVAL.as_millis().to_string())
             .set("topic.metadata.refresh.interval.ms", "60000");
-        config.set(
-            "auto.offset.reset",
-            match from {
-                From::Earliest => "earliest",
-                From::Latest => "latest",
-            },
-        );
+        config.set("auto.offset.reset", "error");
         config.set(
             "partition.assignment.strategy",
             match rebalance {
@@ -314,8 +308,11 @@ impl Consumer {
 
     fn carry_out_told(&mut self) -> Result<(), BusError> {
         let Some(mut change) = self.told.take() else { return Ok(()) };
-        if let Change::Assign(list) = &mut change {
-            self.find_beginnings(list);
+        if let Change::Assign(list) = &mut change
+            && let Err(error) = self.find_beginnings(list)
+        {
+            self.told = Some(change);
+            return Err(error);
         }
         let done = carry_out(&self.pump.consumer, &change);
         let (partitions, assigned) = match &change {
@@ -332,34 +329,6 @@ impl Consumer {
             self.held = None;
         }
         done.map_err(|error| self.failed("change the assignment", &error))
-    }
-
-    /// Finds the offset of each partition that has none yet. Left to the client, a partition that
-    /// was never committed would begin a timer of 100 ms later; it still is when this fails.
-    fn find_beginnings(&self, partitions: &mut TopicPartitionList) {
-        let missing: Vec<_> = offsets_of(partitions)
-            .into_iter()
-            .filter_map(|(partition, offset)| offset.is_none().then_some(partition))
-            .collect();
-        if missing.is_empty() {
-            return;
-        }
-        let Ok(committed) = self.committed(&missing) else { return };
-        for (partition, committed) in committed {
-            let (topic, number) = (&partition.topic, partition.partition);
-            let beginning = || {
-                let found = self.topics.offsets(topic, number).ok()?;
-                Some(match self.from {
-                    From::Earliest => found.start,
-                    From::Latest => found.end,
-                })
-            };
-            let Some(offset) = committed.or_else(beginning) else { continue };
-            let offset = rdkafka::Offset::Offset(offset.0);
-            if let Err(error) = partitions.set_partition_offset(topic.as_str(), number.0, offset) {
-                tracing::warn!(group = self.group, error = %error, "could not set an offset");
-            }
-        }
     }
 
     /// The change that comes next, when everything before it was handed over.

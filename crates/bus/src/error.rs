@@ -170,7 +170,8 @@ pub enum BusError {
     },
     /// The record is larger than the client or the broker takes.
     #[error(
-        "TL0514: a record of {size} bytes for {topic} is larger than the limit of {limit} bytes"
+        "TL0514: a record of {size} bytes for {topic} is larger than the limit of {limit} bytes; \
+         split the document at its source, or leave out what makes it so large"
     )]
     RecordTooLarge {
         /// Its topic.
@@ -246,6 +247,24 @@ pub enum BusError {
         /// The end.
         end: Offset,
     },
+    /// A group's next offset is not in the log any more.
+    #[error(
+        "TL0526: {group} goes on at offset {offset} of {partition}, and the log holds {start} to \
+         {end}: records were lost, removed before they were read, or the topic was created anew; \
+         restore the topic, or build what was derived from it again"
+    )]
+    OutOfRange {
+        /// The partition.
+        partition: TopicPartition,
+        /// The consumer group.
+        group: String,
+        /// The committed offset, or the one that the target asked for.
+        offset: Offset,
+        /// The first offset of the log.
+        start: Offset,
+        /// The offset behind the last record.
+        end: Offset,
+    },
     /// The brokers do not serve what the client needs for its promises.
     #[error(
         "TL0525: the brokers at {brokers} serve {api} up to version {found}, and {needed} is \
@@ -314,6 +333,7 @@ impl BusError {
             Self::BeyondEnd { .. } => "TL0519",
             Self::Client { .. } => "TL0520",
             Self::BrokersTooOld { .. } => "TL0525",
+            Self::OutOfRange { .. } => "TL0526",
         }
     }
 }
@@ -354,7 +374,8 @@ pub(crate) fn recovery(error: &KafkaError) -> Recovery {
     use RDKafkaErrorCode as Code;
     match error.rdkafka_error_code().unwrap_or(Code::Unknown) {
         _ if matches!(error, KafkaError::MessageConsumptionFatal(_)) => Recovery::Restart,
-        Code::Fatal => Recovery::Restart,
+        // The next member finds the place, or says what is wrong with it.
+        Code::Fatal | Code::AutoOffsetReset => Recovery::Restart,
         code if is_fenced(code) => Recovery::Restart,
         Code::TopicAuthorizationFailed
         | Code::GroupAuthorizationFailed

@@ -33,6 +33,12 @@ const UNKNOWN_TOPIC: Duration = Duration::from_secs(5);
 /// Kafka's default for the largest batch, less what a batch adds to a record.
 const LARGEST_RECORD: usize = 1_000_000;
 
+/// The magic byte and the schema id before a datum.
+const FRAME: usize = 5;
+
+/// The most that the lengths of a header's name and value take.
+const HEADER_OVERHEAD: usize = 10;
+
 /// What a record costs in the client beside its bytes.
 const RECORD_OVERHEAD: usize = 512;
 
@@ -132,12 +138,31 @@ impl TransactionalProducer {
         Ok(())
     }
 
+    /// Whether a record is small enough to be sent; asked before any of several records is sent
+    /// that belong together.
+    ///
+    /// # Errors
+    /// [`BusError::RecordTooLarge`].
+    pub fn fits(&self, outgoing: &Outgoing<'_>) -> Result<(), BusError> {
+        let datum = |part: Option<(SchemaId, &[u8])>| part.map_or(0, |part| FRAME + part.1.len());
+        let headers = outgoing.headers.iter();
+        let headers: usize =
+            headers.map(|(name, value)| HEADER_OVERHEAD + name.len() + value.len()).sum();
+        let size = datum(outgoing.key) + datum(outgoing.value) + headers;
+        if size <= LARGEST_RECORD {
+            return Ok(());
+        }
+        let (topic, limit) = (outgoing.topic.clone(), LARGEST_RECORD);
+        Err(BusError::RecordTooLarge { topic, size, limit })
+    }
+
     /// Gives a record to the client; while its queue is full, waits for the broker.
     ///
     /// # Errors
     /// With [`Recovery::Refuse`] when the record is too large: the transaction can go on without it.
     /// Otherwise abort the transaction.
     pub fn send(&mut self, outgoing: &Outgoing<'_>) -> Result<(), BusError> {
+        self.fits(outgoing)?;
         let key = framed(outgoing.key, &mut self.key);
         let value = framed(outgoing.value, &mut self.value);
         let size = key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len);

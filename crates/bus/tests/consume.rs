@@ -68,6 +68,53 @@ fn a_batch_ends_at_its_limits_and_says_what_to_commit() {
 }
 
 #[test]
+fn a_committed_offset_that_the_log_does_not_hold_stops_the_member() {
+    let bus = start();
+    let topic = topic(&bus, 1, Cleanup::Delete);
+    let ids = register(&bus, &topic);
+    write(&bus, &topic, ids, 0..10);
+    let group = unique("group");
+    let options = ConsumerOptions::new(group.clone(), [topic.clone()]);
+    let mut consumer = bus.consumer(options.clone()).unwrap();
+    assert_eq!(read_numbers(&mut consumer, 10).len(), 10);
+    let at = partition(&topic, 0);
+    consumer.commit(&[(at.clone(), Offset(900))]).unwrap();
+    consumer.close();
+
+    let mut next = bus.consumer(options).unwrap();
+    let end = bus.describe(&topic).unwrap()[0].end;
+    let mut batch = RecordBatch::new();
+    let polled = next.poll(&mut batch, 100, 1 << 20, PATIENCE).unwrap();
+    assert!(matches!(polled, Polled::Assigned(_)), "{polled:?}");
+    // It does not go on when it is asked again, either.
+    for _ in 0..2 {
+        let error = next.poll(&mut batch, 100, 1 << 20, PATIENCE).unwrap_err();
+        assert_eq!((error.code(), error.recovery()), ("TL0526", Recovery::Stop), "{error}");
+        let place = format!("{group} goes on at offset 900 of {at}, and the log holds 0 to {end}");
+        assert!(error.to_string().contains(&place), "{error}");
+        assert!(batch.is_empty());
+    }
+    // A place that the log holds mends it.
+    next.seek(&at, Offset(8)).unwrap();
+    assert_eq!(read_numbers(&mut next, 2), [8, 9]);
+}
+
+#[test]
+fn a_place_that_is_sought_outside_of_the_log_stops_the_member() {
+    let bus = start();
+    let topic = topic(&bus, 1, Cleanup::Delete);
+    let ids = register(&bus, &topic);
+    write(&bus, &topic, ids, 0..10);
+    let mut consumer = consumer(&bus, &topic);
+    let mut batch = RecordBatch::new();
+    let polled = consumer.poll(&mut batch, 100, 1 << 20, PATIENCE).unwrap();
+    assert!(matches!(polled, Polled::Assigned(_)), "{polled:?}");
+    consumer.seek(&partition(&topic, 0), Offset(50)).unwrap();
+    let error = consumer.poll(&mut batch, 100, 1 << 20, PATIENCE).unwrap_err();
+    assert_eq!(error.code(), "TL0526", "{error}");
+}
+
+#[test]
 fn a_rebalance_keeps_the_order_in_each_partition_and_loses_nothing() {
     for rebalance in [Rebalance::Cooperative, Rebalance::Eager] {
         rebalance_keeps_order(rebalance);

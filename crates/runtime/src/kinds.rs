@@ -96,9 +96,9 @@ macro_rules! registry {
         impl $kind {
             /// A worker of this kind, for the supervisor.
             pub fn worker(self, options: Value, cx: $cx, host: Host) -> Worker {
-                let name = cx.name.clone();
+                let (name, health) = (cx.name.clone(), host.metrics.health().clone());
                 let run = move || (self.run)(options.clone(), cx.clone(), &host);
-                Worker { name, role: stringify!($module), run: Box::new(run) }
+                Worker { name, role: stringify!($module), health, run: Box::new(run) }
             }
         }
 

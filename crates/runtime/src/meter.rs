@@ -57,6 +57,16 @@ impl Meter {
         self.metrics.caught_up(caught_up);
     }
 
+    /// Some work is done: what failed before is over.
+    pub(crate) fn progressed(&self) {
+        self.metrics.progressed();
+    }
+
+    /// The worker tries again what failed, and does nothing else.
+    pub(crate) fn failed(&self, problem: String) {
+        self.metrics.failed(problem);
+    }
+
     fn report(&mut self) {
         self.reported = Instant::now();
         for (topic, counts) in std::mem::take(&mut self.counted) {

@@ -4,15 +4,16 @@
 //! producer's open transaction.
 
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use throughline_avro::{Cursor, DecodeError, Schema, put_long, put_str, put_union_branch};
-use throughline_bus::{Bus, Entry, Isolation};
+use throughline_bus::{Bus, Entry, Isolation, READ_PATIENCE, Recovery};
 use throughline_connector::BoxError;
 use throughline_event::{
     Offset, PartitionId, Position, Record, TopicName, TopicPartition, WorkerName,
 };
 
-use crate::WorkerError;
+use crate::{Host, WorkerError};
 
 /// The schema of the values.
 pub(crate) const VALUE_SCHEMA: &str = include_str!("../../../schemas/throughline/position.avsc");
@@ -57,9 +58,46 @@ pub(crate) fn key_datum(producer: &WorkerName) -> Vec<u8> {
     out
 }
 
-/// Reads the position; the producer's transactions must be initialised before, which ends those of
-/// an older instance, or what that one still commits would be missed.
-pub(crate) fn read(bus: &Bus, producer: &WorkerName) -> Result<Committed, WorkerError> {
+/// How long is waited at a time for the end of a transaction; a drain is seen after it at the latest.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Reads the position; nothing when a drain came before it could be read. The producer's
+/// transactions must be initialised before, which ends those of an older instance, or what that one
+/// still commits would be missed.
+///
+/// # Errors
+/// When the position could not be read for [`READ_PATIENCE`].
+pub(crate) fn read(host: &Host, producer: &WorkerName) -> Result<Option<Committed>, WorkerError> {
+    let began = Instant::now();
+    let mut told = false;
+    while !host.shutdown.is_draining() {
+        let error = match read_within(LOOK, &host.bus, producer) {
+            Ok(committed) => return Ok(Some(committed)),
+            Err(error) => error,
+        };
+        let again =
+            matches!(&error, WorkerError::Bus(error) if error.recovery() == Recovery::Retry);
+        if !again || began.elapsed() >= READ_PATIENCE {
+            return Err(error);
+        }
+        let text = crate::chain(&error);
+        if !told {
+            tracing::warn!(worker = %producer, error = text, "waiting for the source's position");
+            told = true;
+        }
+        let problem = format!("waits for the source's position: {text}");
+        host.metrics.health().failed(producer.as_str(), problem);
+        // What fails at once is not asked again at once.
+        host.shutdown.wait(LOOK / 10);
+    }
+    Ok(None)
+}
+
+fn read_within(
+    patience: Duration,
+    bus: &Bus,
+    producer: &WorkerName,
+) -> Result<Committed, WorkerError> {
     let topic = TopicName::positions(producer);
     let foreign = |source: BoxError| WorkerError::ForeignRecord {
         topic: TopicName::positions(producer).to_string(),
@@ -67,7 +105,7 @@ pub(crate) fn read(bus: &Bus, producer: &WorkerName) -> Result<Committed, Worker
     };
     let (mut committed, mut failure) = (Committed::default(), None);
     let at = TopicPartition { topic, partition: PartitionId(0) };
-    bus.read_to_end(&at, Offset(0), Isolation::ReadCommitted, |entry| {
+    bus.read_to_end_within(patience, &at, Offset(0), Isolation::ReadCommitted, |entry| {
         let read = match entry {
             Entry::Record(Record { value: Some(value), .. }) => {
                 Committed::from_datum(value.bytes).map_err(|error| foreign(error.into()))

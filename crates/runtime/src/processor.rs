@@ -48,8 +48,8 @@ impl std::fmt::Debug for ProcessorOptions {
 impl ProcessorOptions {
     /// The worker that runs it, for the supervisor.
     pub fn worker(self, host: Host) -> Worker {
-        let name = self.name.clone();
-        Worker { name, role: "processor", run: Box::new(move || run(&self, &host)) }
+        let (name, health) = (self.name.clone(), host.metrics.health().clone());
+        Worker { name, role: "processor", health, run: Box::new(move || run(&self, &host)) }
     }
 }
 
@@ -125,6 +125,7 @@ impl Work<'_> {
         let mapped = self.meter.took(Stage::Map, started);
         self.producer.commit()?;
         self.meter.took(Stage::Commit, mapped);
+        self.meter.progressed();
         self.meter.read(batch);
         self.meter.parked(self.parking.len());
         // One line a batch: a broken mapping fails for every record.

@@ -9,8 +9,10 @@ mod state;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use throughline_connector::{CaptureBatch, Captured, Item, Producer, ProducerContext};
+use throughline_bus::{BusError, Recovery};
+use throughline_connector::{CaptureBatch, Captured, Item, Producer, ProducerContext, Rejection};
 use throughline_document::{Differ, Store};
+use throughline_event::Change;
 use throughline_telemetry::Stage;
 
 use crate::host::now;
@@ -36,7 +38,7 @@ pub(crate) fn run<P: Producer>(
     let mut connector = block.block_on(P::connect(settings, cx.clone()))?;
     let mut store = state::open(host, &cx.name)?;
     let publisher = Publisher::prepare(P::KIND, &cx, connector.entities(), &mut store, host)?;
-    let committed = positions::read(&host.bus, &cx.name)?;
+    let Some(committed) = positions::read(host, &cx.name)? else { return Ok(()) };
     let newest = state::catch_up(&mut store, &publisher, &host.bus)?;
     let version = committed.version.max(newest);
     connector.resume(committed.position.clone())?;
@@ -63,6 +65,14 @@ pub(crate) fn run<P: Producer>(
     }
     work.meter.ready(false);
     Ok(())
+}
+
+/// What became of a change.
+enum Sent {
+    /// It is in the transaction, or there was nothing to send.
+    Yes,
+    /// It is larger than a record may be.
+    TooLarge(Change),
 }
 
 struct Work {
@@ -105,6 +115,7 @@ impl Work {
         let offsets = self.publisher.commit()?;
         differ.commit(&offsets)?;
         self.meter.took(Stage::Commit, differed);
+        self.meter.progressed();
         let rejected = |item: &&Item| matches!(item, Item::Rejected(_));
         let refused = batch.items.iter().filter(rejected).count();
         if refused > 0 {
@@ -126,6 +137,8 @@ impl Work {
         let all = unseen.len() < SWEEP_RECORDS;
         for gone in unseen {
             let change = differ.gone(id, &gone.key, self.version + 1)?;
+            // One that is too large even for its delete stays deleted here: a sweep that found it
+            // again and again would not end.
             self.changed(entity, &gone.key, change, origin)?;
         }
         Ok(all)
@@ -145,19 +158,22 @@ impl Work {
                 let (id, scope) = (self.publisher.entity_id(*entity), scope.as_deref());
                 let change = differ.document(id, key, version, document, scope)?;
                 let origin = Origin { changed_at: *changed_at, place, snapshot: *snapshot, scope };
-                self.changed(*entity, key, change, &origin)
+                let sent = self.changed(*entity, key, change, &origin)?;
+                self.take_back(differ, *entity, key, sent)
             }
             Item::Rows { entity, key, rows, changed_at, place, snapshot } => {
                 let id = self.publisher.entity_id(*entity);
                 let change = differ.append_rows(id, key, version, rows)?;
                 let origin =
                     Origin { changed_at: *changed_at, place, snapshot: *snapshot, scope: None };
-                self.changed(*entity, key, change, &origin)
+                // Rows are told once: taken back, the next ones would make a document without them.
+                self.changed(*entity, key, change, &origin).map(drop)
             }
             Item::Gone { entity, key, changed_at, place } => {
                 let change = differ.gone(self.publisher.entity_id(*entity), key, version)?;
                 let origin = Origin { changed_at: *changed_at, place, ..Origin::default() };
-                self.changed(*entity, key, change, &origin)
+                let sent = self.changed(*entity, key, change, &origin)?;
+                self.take_back(differ, *entity, key, sent)
             }
             Item::Kept { entity, key, scope } => {
                 Ok(differ.kept(self.publisher.entity_id(*entity), key, scope)?)
@@ -181,12 +197,62 @@ impl Work {
         &mut self,
         entity: usize,
         key: &[u8],
-        change: Option<throughline_event::Change>,
+        change: Option<Change>,
+        origin: &Origin<'_>,
+    ) -> Result<Sent, WorkerError> {
+        let Some(change) = change else { return Ok(Sent::Yes) };
+        self.version += 1;
+        let sent = self.publisher.change(entity, key, &change, self.version, origin);
+        match sent {
+            Err(WorkerError::Bus(error)) if error.recovery() == Recovery::Refuse => {
+                self.too_large(entity, &error, origin)?;
+                Ok(Sent::TooLarge(change))
+            }
+            sent => {
+                self.meter.out(self.publisher.topic(entity));
+                sent.map(|()| Sent::Yes)
+            }
+        }
+    }
+
+    /// The key waits, the others go on. The letter holds the place and not the document.
+    fn too_large(
+        &mut self,
+        entity: usize,
+        error: &BusError,
         origin: &Origin<'_>,
     ) -> Result<(), WorkerError> {
-        let Some(change) = change else { return Ok(()) };
-        self.version += 1;
-        self.meter.out(self.publisher.topic(entity));
-        self.publisher.change(entity, key, &change, self.version, origin)
+        let rejection = Rejection {
+            entity: self.publisher.name(entity).clone(),
+            place: origin.place.to_owned(),
+            code: error.code(),
+            reason: error.to_string(),
+            input: Vec::new(),
+        };
+        tracing::warn!(
+            place = rejection.place,
+            reason = rejection.reason,
+            "document refused; see `throughline dlq list`"
+        );
+        self.meter.dead("size");
+        self.publisher.rejected(&rejection, now())
+    }
+
+    /// Takes a change back that was not published, so that the next document of the key is compared
+    /// with the one that was.
+    fn take_back(
+        &self,
+        differ: &mut Differ<'_>,
+        entity: usize,
+        key: &[u8],
+        sent: Sent,
+    ) -> Result<(), WorkerError> {
+        let Sent::TooLarge(change) = sent else { return Ok(()) };
+        let id = self.publisher.entity_id(entity);
+        match &change.before {
+            Some(before) => differ.document(id, key, self.version, before, None)?,
+            None => differ.gone(id, key, self.version)?,
+        };
+        Ok(())
     }
 }

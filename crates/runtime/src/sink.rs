@@ -97,6 +97,7 @@ impl<S: Sink> Work<'_, S> {
                     for (partition, offset) in &receipt.next {
                         self.consumer.seek(partition, *offset)?;
                     }
+                    self.meter.progressed();
                     break;
                 }
                 Err(error) => self.wait(error, &mut backoff)?,
@@ -148,6 +149,7 @@ impl<S: Sink> Work<'_, S> {
                     self.meter.read(batch);
                     self.meter.delivered(batch);
                     self.dead.delivered(batch);
+                    self.worked();
                     return self.commit(&receipt);
                 }
                 Err(error) => match error.disposition() {
@@ -176,8 +178,10 @@ impl<S: Sink> Work<'_, S> {
     fn wait(&mut self, error: DeliverError, backoff: &mut Backoff) -> Result<(), WorkerError> {
         let Disposition::Retry { after } = error.disposition() else { return Err(error.into()) };
         let wait = backoff.next(after);
+        let text = crate::chain(&error);
+        self.meter.failed(format!("waits for its target: {text}"));
         tracing::warn!(
-            error = crate::chain(&error),
+            error = text,
             wait_ms = wait.as_millis(),
             "target not writable, the batch will be delivered again"
         );
@@ -200,11 +204,22 @@ impl<S: Sink> Work<'_, S> {
         Ok(())
     }
 
+    /// The target took something, so it is there again.
+    fn worked(&mut self) {
+        if !self.host.shutdown.is_draining() {
+            self.meter.ready(true);
+        }
+        self.meter.progressed();
+    }
+
     fn flush(&mut self, all: bool) -> Result<(), WorkerError> {
         let mut backoff = Backoff::default();
         loop {
             match self.block.block_on(self.sink.flush(all)) {
-                Ok(receipt) => return self.commit(&receipt),
+                Ok(receipt) => {
+                    self.worked();
+                    return self.commit(&receipt);
+                }
                 Err(error) => self.wait(error, &mut backoff)?,
             }
             if self.host.shutdown.is_draining() {

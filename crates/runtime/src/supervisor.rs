@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use throughline_event::WorkerName;
+use throughline_telemetry::Health;
 
 use crate::backoff::Backoff;
 use crate::{Shutdown, WorkerError, chain};
@@ -17,6 +18,8 @@ pub struct Worker {
     pub name: WorkerName,
     /// `producer`, `processor` or `sink`.
     pub role: &'static str,
+    /// Where it is said that it starts, failed or halted.
+    pub health: Health,
     /// Runs it until it is drained or fails.
     pub run: Box<dyn Fn() -> Result<(), WorkerError> + Send>,
 }
@@ -119,11 +122,13 @@ impl Keeper {
         let mut backoff = Backoff::default();
         loop {
             self.set(WorkerState::Running);
+            worker.health.starting(worker.name.as_str());
             let started = Instant::now();
-            let Err(error) = run_once(worker) else { return self.set(WorkerState::Drained) };
+            let Err(error) = run_once(worker) else { return self.drained(worker) };
             let text = chain(&error);
             if error.is_final() {
                 tracing::error!(worker = %worker.name, role = worker.role, error = text, "worker halted");
+                worker.health.failed(worker.name.as_str(), format!("is halted: {text}"));
                 return self.set(WorkerState::Halted { error: text });
             }
             let wait = backoff.after(started.elapsed());
@@ -131,12 +136,19 @@ impl Keeper {
                 worker = %worker.name, role = worker.role, error = text, wait_ms = wait.as_millis(),
                 "worker failed and will be started again"
             );
+            let problem = format!("failed and is started again: {text}");
+            worker.health.failed(worker.name.as_str(), problem);
             self.set(WorkerState::Waiting { error: text });
             if self.shutdown.wait(wait) {
-                return self.set(WorkerState::Drained);
+                return self.drained(worker);
             }
             self.status.lock().unwrap_or_else(PoisonError::into_inner)[self.at].restarts += 1;
         }
+    }
+
+    fn drained(&self, worker: &Worker) {
+        worker.health.ended(worker.name.as_str());
+        self.set(WorkerState::Drained);
     }
 
     fn set(&self, state: WorkerState) {
@@ -165,7 +177,8 @@ mod tests {
     use super::*;
 
     fn worker(run: impl Fn() -> Result<(), WorkerError> + Send + 'static) -> Worker {
-        Worker { name: WorkerName::new("w").unwrap(), role: "sink", run: Box::new(run) }
+        let (name, health) = (WorkerName::new("w").unwrap(), Health::default());
+        Worker { name, role: "sink", health, run: Box::new(run) }
     }
 
     fn transient() -> WorkerError {
@@ -196,8 +209,13 @@ mod tests {
                 limit: 1,
             })
         };
-        let supervisor = Supervisor::start(vec![worker(halt)], Shutdown::new()).unwrap();
+        let worker = worker(halt);
+        let health = worker.health.clone();
+        let supervisor = Supervisor::start(vec![worker], Shutdown::new()).unwrap();
         let status = supervisor.join();
+        let told = &health.workers()[0];
+        let problem = told.problem.as_deref().unwrap_or_default();
+        assert!(!told.ready && problem.starts_with("is halted: TL0605"), "{told:?}");
         let WorkerState::Halted { error } = &status[0].state else { panic!("{status:?}") };
         assert!(error.contains("TL0605") && error.contains("mend the mapping"), "{error}");
     }

@@ -1,5 +1,6 @@
 //! Workers on an embedded bus.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
+mod capture;
 mod parked;
 mod support;

@@ -16,13 +16,13 @@ use throughline_event::{
     Offset, Path, Record, RecordBatch, TopicName, TopicPartition, Violations, WorkerName,
 };
 use throughline_runtime::dead_letter::{DeadLetter, unresolved};
-use throughline_runtime::{Host, Shutdown, SinkRegistry, Supervisor};
+use throughline_runtime::{Host, Shutdown, SinkRegistry, Supervisor, Worker};
 use throughline_telemetry::Metrics;
 
 /// Enough for a busy machine; nothing waits for it when all is well.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-const WORKER: &str = "shop";
+pub(crate) const WORKER: &str = "shop";
 
 /// Writes the number of each key to a file of that name. A file `refuse-<key>` makes it refuse, one
 /// named `lie` makes it name a record that it was not given, once.
@@ -186,10 +186,12 @@ impl Flow {
         unresolved(&self.bus, &dead, 1).unwrap()
     }
 
-    /// Runs the sink until the condition holds, and drains it.
-    pub(crate) fn run_until(&self, what: &str, done: impl Fn() -> bool) {
-        let shutdown = Shutdown::new();
-        let host = Host {
+    pub(crate) fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    pub(crate) fn host(&self, shutdown: &Shutdown) -> Host {
+        Host {
             bus: self.bus.clone(),
             metrics: Metrics::new("0"),
             shutdown: shutdown.clone(),
@@ -197,7 +199,13 @@ impl Flow {
             instance: "test".to_owned(),
             batch_bytes: 1 << 20,
             partitions: 1,
-        };
+        }
+    }
+
+    /// Runs the sink until the condition holds, and drains it.
+    pub(crate) fn run_until(&self, what: &str, done: impl Fn() -> bool) {
+        let shutdown = Shutdown::new();
+        let host = self.host(&shutdown);
         let cx = SinkContext {
             name: WorkerName::new(WORKER).unwrap(),
             topics: vec![self.topic.clone()],
@@ -206,13 +214,18 @@ impl Flow {
         let kinds = SinkRegistry::new().with::<Fussy>();
         let options = serde_json::json!({"folder": self.target.path()});
         let worker = kinds.get("fussy").unwrap().worker(options, cx, host);
-        let supervisor = Supervisor::start(vec![worker], shutdown.clone()).unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        while !done() {
-            assert!(Instant::now() < deadline, "{what}: {:?}", supervisor.status());
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        shutdown.drain();
-        supervisor.join();
+        run_until(worker, &shutdown, what, done);
     }
+}
+
+/// Runs a worker until the condition holds, and drains it.
+pub(crate) fn run_until(worker: Worker, shutdown: &Shutdown, what: &str, done: impl Fn() -> bool) {
+    let supervisor = Supervisor::start(vec![worker], shutdown.clone()).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while !done() {
+        assert!(Instant::now() < deadline, "{what}: {:?}", supervisor.status());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    shutdown.drain();
+    supervisor.join();
 }

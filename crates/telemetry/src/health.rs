@@ -1,8 +1,9 @@
 //! Which workers turn, and which are ready.
 
 use std::{
+    collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -10,11 +11,24 @@ use std::{
 
 use tokio::time::Instant;
 
+/// A worker that failed has recovered when it was ready for so long, had it nothing to do: longer
+/// than a step takes that fails by its time limit.
+const RECOVERED_AFTER: Duration = Duration::from_secs(60);
+
 /// The health of all workers of a process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Health {
     hearts: Arc<Mutex<Vec<Weak<Heart>>>>,
+    /// Workers that start, or that failed and have done nothing since, by name.
+    problems: Arc<Mutex<BTreeMap<String, Problem>>>,
     started: Instant,
+}
+
+#[derive(Debug)]
+struct Problem {
+    text: String,
+    /// How long the worker has to be ready until it is over; at once when it makes progress.
+    over_after: Duration,
 }
 
 /// The health of one worker.
@@ -28,6 +42,8 @@ pub struct WorkerState {
     pub ready: bool,
     /// Whether its source had nothing more at the last look; only producers say so.
     pub caught_up: bool,
+    /// Why not, when it said so: `failed: TL0514: ...`.
+    pub problem: Option<String>,
 }
 
 /// What one worker says about itself.
@@ -39,16 +55,41 @@ pub(crate) struct Heart {
     last: AtomicU64,
     ready: AtomicBool,
     caught_up: AtomicBool,
+    /// Milliseconds from `started` to the moment in which it became ready.
+    ready_since: AtomicU64,
+    /// Whether it finished some work since its last failure.
+    progressed: AtomicBool,
 }
 
 impl Heart {
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     pub(crate) fn beat(&self) {
-        let millis = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(millis, Ordering::Relaxed);
+        self.last.store(self.now(), Ordering::Relaxed);
     }
 
     pub(crate) fn ready(&self, ready: bool) {
-        self.ready.store(ready, Ordering::Relaxed);
+        if !self.ready.swap(ready, Ordering::Relaxed) {
+            self.ready_since.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn progressed(&self, progressed: bool) {
+        self.progressed.store(progressed, Ordering::Relaxed);
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether the problem of this worker is over.
+    fn is_over(&self, problem: &Problem) -> bool {
+        let since = Duration::from_millis(self.ready_since.load(Ordering::Relaxed));
+        let long = self.started.elapsed().saturating_sub(since) >= problem.over_after;
+        let progressed = self.progressed.load(Ordering::Relaxed);
+        self.ready.load(Ordering::Relaxed) && (long || progressed)
     }
 
     pub(crate) fn caught_up(&self, caught_up: bool) {
@@ -58,7 +99,7 @@ impl Heart {
 
 impl Default for Health {
     fn default() -> Self {
-        Self { hearts: Arc::default(), started: Instant::now() }
+        Self { hearts: Arc::default(), problems: Arc::default(), started: Instant::now() }
     }
 }
 
@@ -71,6 +112,8 @@ impl Health {
             last: AtomicU64::new(0),
             ready: AtomicBool::new(false),
             caught_up: AtomicBool::new(false),
+            ready_since: AtomicU64::new(0),
+            progressed: AtomicBool::new(false),
         });
         heart.beat();
         let mut hearts = self.hearts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,21 +122,59 @@ impl Health {
         heart
     }
 
-    /// The workers that still run, by name.
+    /// A worker is about to run: it is not ready until it says so.
+    pub fn starting(&self, worker: &str) {
+        let problem = Problem { text: "is starting".to_owned(), over_after: Duration::ZERO };
+        self.lock().entry(worker.to_owned()).or_insert(problem);
+    }
+
+    /// A worker cannot do its work: `problem` follows its name and tells the code. That is over when
+    /// it gets something done, or was ready for a minute.
+    pub fn failed(&self, worker: &str, problem: String) {
+        let problem = Problem { text: problem, over_after: RECOVERED_AFTER };
+        self.lock().insert(worker.to_owned(), problem);
+    }
+
+    /// A worker ended because it was asked to.
+    pub fn ended(&self, worker: &str) {
+        self.lock().remove(worker);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Problem>> {
+        self.problems.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The workers that run, start or failed, by name.
     pub fn workers(&self) -> Vec<WorkerState> {
         let now = self.started.elapsed();
         let hearts = self.hearts.lock().unwrap_or_else(PoisonError::into_inner);
+        let hearts: Vec<_> = hearts.iter().filter_map(Weak::upgrade).collect();
+        let mut problems = self.lock();
+        for heart in &hearts {
+            if problems.get(&heart.name).is_some_and(|problem| heart.is_over(problem)) {
+                problems.remove(&heart.name);
+            }
+        }
+        let problem = |name: &str| problems.get(name).map(|problem| problem.text.clone());
         let mut workers: Vec<_> = hearts
             .iter()
-            .filter_map(Weak::upgrade)
             .map(|heart| WorkerState {
                 name: heart.name.clone(),
                 silent: now
                     .saturating_sub(Duration::from_millis(heart.last.load(Ordering::Relaxed))),
-                ready: heart.ready.load(Ordering::Relaxed),
                 caught_up: heart.caught_up.load(Ordering::Acquire),
+                ready: heart.ready.load(Ordering::Relaxed) && !problems.contains_key(&heart.name),
+                problem: problem(&heart.name),
             })
             .collect();
+        let absent = |name: &&String| hearts.iter().all(|heart| heart.name != **name);
+        workers.extend(problems.keys().filter(absent).map(|name| WorkerState {
+            name: name.clone(),
+            silent: Duration::ZERO,
+            ready: false,
+            caught_up: false,
+            problem: problem(name),
+        }));
         workers.sort_by(|a, b| a.name.cmp(&b.name));
         workers
     }
@@ -122,5 +203,43 @@ mod tests {
         let workers = health.workers();
         assert_eq!(workers.len(), 1);
         assert!(workers[0].ready && workers[0].name == "lake");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_that_failed_is_ready_when_it_got_something_done_or_was_ready_for_a_minute() {
+        let health = Health::default();
+        let states = || -> Vec<_> {
+            let workers = health.workers().into_iter();
+            workers.map(|worker| (worker.ready, worker.problem)).collect()
+        };
+        health.starting("lake");
+        assert_eq!(states(), [(false, Some("is starting".to_owned()))]);
+        let heart = health.join("lake");
+        assert_eq!(states(), [(false, Some("is starting".to_owned()))]);
+        heart.ready(true);
+        assert_eq!(states(), [(true, None)]);
+
+        drop(heart);
+        health.failed("lake", "failed: TL0514".to_owned());
+        health.starting("lake");
+        let heart = health.join("lake");
+        heart.ready(true);
+        let failed = [(false, Some("failed: TL0514".to_owned()))];
+        assert_eq!(states(), failed);
+        tokio::time::advance(RECOVERED_AFTER).await;
+        assert_eq!(states(), [(true, None)]);
+
+        drop(heart);
+        health.failed("lake", "failed: TL0514".to_owned());
+        assert_eq!(states(), failed);
+        let heart = health.join("lake");
+        heart.ready(true);
+        heart.progressed(true);
+        assert_eq!(states(), [(true, None)]);
+
+        drop(heart);
+        health.failed("lake", "is halted".to_owned());
+        health.ended("lake");
+        assert_eq!(states(), []);
     }
 }

@@ -150,6 +150,19 @@ impl WorkerMetrics {
         self.heart.caught_up(caught_up);
     }
 
+    /// Says that some work is done: a failure before it is over.
+    pub fn progressed(&self) {
+        self.heart.progressed(true);
+    }
+
+    /// Says that the worker cannot do its work and tries again: `problem` follows its name. It is
+    /// over when the worker is ready again and has [`progressed`](Self::progressed).
+    pub fn failed(&self, problem: String) {
+        self.heart.ready(false);
+        self.heart.progressed(false);
+        self.inner.health.failed(self.heart.name(), problem);
+    }
+
     /// Counts records taken in.
     pub fn records_in(&self, system: &str, entity: &str, count: u64) {
         self.inner.records_in.with_label_values(&[&*self.flow, system, entity]).inc_by(count);

@@ -62,8 +62,9 @@ pub enum ServeError {
 ///
 /// - `/metrics`: Prometheus text.
 /// - `/livez`: 200 while every worker's loop turns, else 503 with the silent ones.
-/// - `/readyz`: 200 when there are workers and all are ready, else 503 with the others. A worker
-///   that drains is not ready, so that traffic leaves before it does.
+/// - `/readyz`: 200 when there are workers and all are ready, else 503 with the others and what is
+///   wrong with them: halted, or started again without getting anything done. A worker that drains
+///   is not ready, so that traffic leaves before it does.
 #[derive(Debug)]
 pub struct MetricsServer {
     listener: TcpListener,
@@ -136,7 +137,9 @@ async fn readyz(State(site): State<Site>) -> Response {
     let mut waiting: Vec<String> = workers
         .iter()
         .filter(|worker| !worker.ready)
-        .map(|WorkerState { name, .. }| format!("{name} is not ready"))
+        .map(|WorkerState { name, problem, .. }| {
+            format!("{name} {}", problem.as_deref().unwrap_or("is not ready"))
+        })
         .collect();
     if workers.is_empty() {
         waiting.push("no worker runs yet".into());

@@ -98,6 +98,24 @@ async fn a_process_is_ready_when_every_worker_is() {
 }
 
 #[tokio::test]
+async fn a_worker_that_failed_is_not_ready_and_says_why() {
+    let metrics = Metrics::new("0");
+    let (address, _stop) = serve(loopback(), &metrics).await;
+    let lake = metrics.worker("lake");
+    lake.ready(true);
+    metrics.health().failed("shop", "is halted: TL1030: it shrank".into());
+    lake.failed("waits for its target: TL3003".into());
+    let told = "lake waits for its target: TL3003\nshop is halted: TL1030: it shrank\n";
+    assert_eq!(get(address, "/readyz").await, (503, told.into()));
+    // A halted worker is no reason to restart the process.
+    assert_eq!(get(address, "/livez").await.0, 200);
+    lake.ready(true);
+    lake.progressed();
+    metrics.health().ended("shop");
+    assert_eq!(get(address, "/readyz").await, (200, "ok\n".into()));
+}
+
+#[tokio::test]
 async fn a_worker_that_hangs_ends_liveness_and_one_that_left_does_not() {
     let metrics = Metrics::new("0");
     let mut options = loopback();

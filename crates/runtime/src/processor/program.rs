@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use throughline_avro::{Schema, SchemaId};
-use throughline_bus::{Bus, BusError, Outgoing, TransactionalProducer};
-use throughline_connector::{Outputs, ProcessError, Processor};
-use throughline_event::{PartitionId, Record, TopicName, TopicPartition, WorkerName};
+use throughline_bus::{Bus, BusError, Outgoing, Recovery, TransactionalProducer};
+use throughline_connector::{Outputs, ProcessError, Processor, Produced};
+use throughline_event::{Micros, PartitionId, Record, TopicName, TopicPartition, WorkerName};
 
 use super::ProcessorOptions;
 use crate::dead_letter::{self, DeadLetter, Stored, read};
@@ -82,21 +82,29 @@ impl Program {
         self.processor
             .process(record, parked_before, &mut self.buffer)
             .map_err(Failure::Process)?;
+        let outgoing = |produced| outgoing(&self.outputs, produced, record.timestamp);
+        // Before anything is sent: what a record gives belongs together.
         for produced in &self.buffer.records {
-            let output = &self.outputs[produced.output.0];
-            producer
-                .send(&Outgoing {
-                    topic: &output.topic,
-                    partition: None,
-                    key: Some((output.key, &produced.key)),
-                    value: produced.value.as_deref().map(|value| (output.value, value)),
-                    headers: &produced.headers,
-                    timestamp: Some(record.timestamp),
-                })
-                .map_err(Failure::Bus)?;
-            meter.out(&output.topic);
+            if let Err(error) = producer.fits(&outgoing(produced)) {
+                return Err(Failure::Process(self.too_large(&error)));
+            }
+        }
+        for produced in &self.buffer.records {
+            let outgoing = outgoing(produced);
+            producer.send(&outgoing).map_err(Failure::Bus)?;
+            meter.out(outgoing.topic);
         }
         Ok(())
+    }
+
+    fn too_large(&self, error: &BusError) -> ProcessError {
+        ProcessError {
+            code: error.code(),
+            reason: error.to_string(),
+            program: self.name.to_string(),
+            line: None,
+            kind: "size",
+        }
     }
 
     /// The document before, when the record is a change event at all.
@@ -111,7 +119,15 @@ impl Program {
         producer: &mut TransactionalProducer,
     ) -> Result<(), BusError> {
         let partition = letter.input.as_ref().map(|input| input.partition.partition);
-        self.send_dead(&letter.id, partition, Some(&letter.to_datum()), producer)
+        let sent = self.send_dead(&letter.id, partition, Some(&letter.to_datum()), producer);
+        match sent {
+            // An input near the limit does not fit beside its reason: its place stands for it.
+            Err(error) if error.recovery() == Recovery::Refuse => {
+                let letter = DeadLetter { value: None, ..letter.clone() };
+                self.send_dead(&letter.id, partition, Some(&letter.to_datum()), producer)
+            }
+            sent => sent,
+        }
     }
 
     /// Resolves a dead letter.
@@ -163,6 +179,19 @@ impl Program {
             }
         }
         Ok(())
+    }
+}
+
+/// What a processor gave, as a record.
+fn outgoing<'a>(outputs: &'a [Output], produced: &'a Produced, timestamp: Micros) -> Outgoing<'a> {
+    let output = &outputs[produced.output.0];
+    Outgoing {
+        topic: &output.topic,
+        partition: None,
+        key: Some((output.key, &produced.key)),
+        value: produced.value.as_deref().map(|value| (output.value, value)),
+        headers: &produced.headers,
+        timestamp: Some(timestamp),
     }
 }
 

@@ -7,7 +7,7 @@ use throughline_bus::{Outgoing, TransactionalProducer};
 use throughline_connector::{CapturedEntity, PartitionRule, ProducerContext, Rejection};
 use throughline_document::{EntityId, EntityShape, Store};
 use throughline_event::{
-    Change, Envelope, EnvelopeSchema, Micros, Offset, PartitionId, Source, TopicName,
+    Change, EntityName, Envelope, EnvelopeSchema, Micros, Offset, PartitionId, Source, TopicName,
     TopicPartition, Version, key_schema,
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Published {
     pub(super) id: EntityId,
     pub(super) topic: TopicName,
     pub(super) partitions: i32,
-    name: String,
+    name: EntityName,
     key: SchemaId,
     value: SchemaId,
 }
@@ -111,6 +111,10 @@ impl Publisher {
         &self.entities[entity].topic
     }
 
+    pub(super) fn name(&self, entity: usize) -> &EntityName {
+        &self.entities[entity].name
+    }
+
     pub(super) fn begin(&mut self) -> Result<(), WorkerError> {
         Ok(self.producer.begin()?)
     }
@@ -133,7 +137,8 @@ impl Publisher {
         self.source.changed_at = origin.changed_at;
         self.source.snapshot = origin.snapshot;
         self.source.version = Version(version);
-        self.source.entity.clone_from(&published.name);
+        self.source.entity.clear();
+        self.source.entity.push_str(published.name.as_str());
         self.source.position.clear();
         self.source.position.push_str(origin.place);
         self.datum.clear();
@@ -222,7 +227,7 @@ fn published(
             document: entity.document.clone(),
             ignore: entity.ignore.clone(),
         })?,
-        name: entity.name.to_string(),
+        name: entity.name.clone(),
         key: host.bus.register(&topic.key_subject(), &key)?,
         value: host.bus.register(&topic.value_subject(), envelope.schema())?,
         topic,
