@@ -23,6 +23,9 @@ use crate::options::{FilesOptions, ModeOptions};
 use crate::position::{EntityState, Mark, Progress, Reading, State, Version};
 use crate::settings::{EntitySettings, Settings};
 
+/// Files of one entity that are read before the others have a turn, and a stop is noticed.
+const FILES_PER_TURN: usize = 1_000;
+
 /// Reads the files of one folder.
 #[derive(Debug)]
 pub struct FilesProducer {
@@ -74,12 +77,32 @@ struct Turn<'t, 'b> {
     state: &'t mut EntityState,
     /// The state changed.
     moved: bool,
+    /// Files that were opened.
+    files: usize,
     out: &'t mut Filling<'b>,
+}
+
+impl Turn<'_, '_> {
+    fn is_over(&self) -> bool {
+        self.out.full() || self.files >= FILES_PER_TURN
+    }
+}
+
+/// What the folder held at one moment. All of its complete files are taken from one look: listing
+/// anew for each would take the square of their number.
+struct Look {
+    matching: Vec<Entry>,
+    /// The place of the first one that was not looked at.
+    next: usize,
+    /// How long until the first of those that are still written may be complete.
+    wait: Duration,
 }
 
 /// What there is to do for an entity.
 enum Found {
     Job(Box<Job>),
+    /// Nothing more in this turn.
+    Later,
     /// Nothing before this time.
     Nothing(Duration),
 }
@@ -188,7 +211,7 @@ impl Producer for FilesProducer {
             let watch = &mut self.watches[self.turn];
             let name = watch.settings.name.as_str();
             let state = self.state.entities.entry(name.to_owned()).or_default();
-            let mut turn = Turn { state, moved: false, out: &mut out };
+            let mut turn = Turn { state, moved: false, files: 0, out: &mut out };
             match watch.read(&mut turn) {
                 Ok(Some(wait)) => idle = idle.min(wait),
                 Ok(None) => full = true,
@@ -222,11 +245,13 @@ impl Producer for FilesProducer {
 impl Watch {
     /// Reads until the batch is full (nothing) or there is nothing to read for some time.
     fn read(&mut self, turn: &mut Turn<'_, '_>) -> Result<Option<Duration>, CaptureError> {
-        while !turn.out.full() {
+        let mut look = None;
+        while !turn.is_over() {
             let mut job = match self.job.take() {
                 Some(job) => job,
-                None => match self.find(turn)? {
+                None => match self.find(&mut look, turn)? {
                     Found::Job(job) => *job,
+                    Found::Later => break,
                     Found::Nothing(wait) => return Ok(Some(wait)),
                 },
             };
@@ -239,26 +264,39 @@ impl Watch {
                 return Err(error);
             }
             turn.moved = true;
-            if stepped? == Step::Pause {
-                self.job = Some(job);
-                break;
+            match stepped? {
+                Step::Pause => {
+                    self.job = Some(job);
+                    break;
+                }
+                // It is listed as what it was, and what follows it in a delivery waits for it.
+                Step::Changed => look = None,
+                _ => {}
             }
         }
         Ok(None)
     }
 
-    fn find(&mut self, turn: &mut Turn<'_, '_>) -> Result<Found, CaptureError> {
-        let below = self.settings.pattern.folder.clone();
-        let entries = self
-            .folder
-            .list(&below)
-            .map_err(|cause| error::unreadable_folder(&shown_folder(&below), cause))?;
-        let matching: Vec<Entry> =
-            entries.iter().filter(|e| self.settings.pattern.matches(&e.name)).cloned().collect();
-        self.seen.retain(|name, _| matching.iter().any(|entry| entry.path == *name));
+    fn find(
+        &mut self,
+        look: &mut Option<Look>,
+        turn: &mut Turn<'_, '_>,
+    ) -> Result<Found, CaptureError> {
         let found = match self.settings.mode {
-            ModeOptions::Append => self.find_append(&entries, &matching, turn)?,
-            ModeOptions::Replace | ModeOptions::Deliver => self.find_whole(&matching, turn)?,
+            ModeOptions::Append => {
+                let (entries, matching) = self.list()?;
+                self.find_append(&entries, &matching, turn)?
+            }
+            ModeOptions::Replace | ModeOptions::Deliver => {
+                let look = match look {
+                    Some(look) => look,
+                    None => {
+                        let (_, matching) = self.list()?;
+                        look.insert(Look { matching, next: 0, wait: self.settle })
+                    }
+                };
+                self.find_whole(look, turn)?
+            }
         };
         if matches!(found, Found::Nothing(_))
             && !turn.state.caught_up
@@ -268,6 +306,20 @@ impl Watch {
             turn.moved = true;
         }
         Ok(found)
+    }
+
+    /// All files of the folder, and those that the entity reads.
+    fn list(&mut self) -> Result<(Vec<Entry>, Vec<Entry>), CaptureError> {
+        let below = self.settings.pattern.folder.clone();
+        let entries = self
+            .folder
+            .list(&below)
+            .map_err(|cause| error::unreadable_folder(&shown_folder(&below), cause))?;
+        let matching: Vec<Entry> =
+            entries.iter().filter(|e| self.settings.pattern.matches(&e.name)).cloned().collect();
+        let names = names(&matching);
+        self.seen.retain(|name, _| names.contains(name.as_str()));
+        Ok((entries, matching))
     }
 
     /// Notes how far the file was read.
@@ -367,8 +419,13 @@ fn forget_gone(turn: &mut Turn<'_, '_>, matching: &[Entry]) {
         return;
     }
     let before = turn.state.files.len();
-    turn.state.files.retain(|name, _| matching.iter().any(|entry| entry.path == *name));
+    let names = names(matching);
+    turn.state.files.retain(|name, _| names.contains(name.as_str()));
     turn.moved |= turn.state.files.len() != before;
+}
+
+fn names(entries: &[Entry]) -> HashSet<&str> {
+    entries.iter().map(|entry| entry.path.as_str()).collect()
 }
 
 /// A file that is refused as a whole.

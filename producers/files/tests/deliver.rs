@@ -1,9 +1,9 @@
 use std::fs;
 
 use serde_json::json;
-use throughline_connector::Item;
+use throughline_connector::{CaptureBatch, Captured, Item, Producer as _};
 
-use crate::support::{Folder, Log, Model, ORDERS, documents, orders, read, stock};
+use crate::support::{Folder, Log, Model, ORDERS, documents, now, orders, read, stock};
 
 #[test]
 fn each_delivery_is_read_once_in_the_order_of_names() {
@@ -51,4 +51,27 @@ fn grouped_rows_of_a_delivery_are_whole_documents() {
     log.drain(&mut folder.producer(None), 1);
     assert_eq!(documents(&folder, 0, &log).len(), 2);
     assert!(!log.items.iter().any(|item| matches!(item, Item::SweepBegin { .. })));
+}
+
+#[test]
+fn thousands_of_deliveries_are_read_in_order_and_in_turns_that_end() {
+    let folder = Folder::new(stock("deliver"));
+    for file in 0..2_500 {
+        folder.put(&format!("stock-{file:04}.csv"), format!("sku,stock\na,{file}\n"));
+    }
+    let mut producer = folder.producer(None);
+    let mut log = Log::default();
+    let mut turns = Vec::new();
+    loop {
+        let mut batch = CaptureBatch::default();
+        let captured = now(producer.capture(&mut batch, 64 << 20)).unwrap();
+        turns.push(batch.items.len());
+        log.take(batch);
+        if matches!(captured, Captured::Idle(_)) {
+            break;
+        }
+    }
+    assert_eq!(turns, [1_000, 1_000, 500], "a stop is noticed between turns");
+    let stocks = documents(&folder, 0, &log).into_iter().map(|(_, d)| d["stock"].clone());
+    assert!(stocks.eq((0..2_500).map(|file| json!(file))));
 }

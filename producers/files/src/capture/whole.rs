@@ -1,11 +1,12 @@
 //! Which complete file comes next: dumps and deliveries.
 
+use std::fs::File;
 use std::io;
 use std::time::{Duration, SystemTime};
 
 use throughline_connector::CaptureError;
 
-use super::{Found, RefusedFile, Turn, Watch, forget_gone};
+use super::{Found, Look, RefusedFile, Turn, Watch, forget_gone};
 use crate::convert::Row;
 use crate::error::{self, FILE};
 use crate::folder::Entry;
@@ -15,15 +16,18 @@ use crate::position::{EntityState, FileState, Mark, Progress, Version};
 use crate::rows::{Opened, RowReader};
 
 impl Watch {
-    /// The first file, by name, that is complete and was not read.
+    /// The next file, by name, that is complete and was not read.
     pub(super) fn find_whole(
         &mut self,
-        matching: &[Entry],
+        look: &mut Look,
         turn: &mut Turn<'_, '_>,
     ) -> Result<Found, CaptureError> {
         let deliver = self.settings.mode == ModeOptions::Deliver;
-        let mut wait = self.settle;
-        for entry in matching {
+        while let Some(entry) = look.matching.get(look.next) {
+            if turn.is_over() {
+                return Ok(Found::Later);
+            }
+            look.next += 1;
             if let Some(reason) = entry.refused {
                 self.refuse_name(entry, reason, turn);
                 continue;
@@ -32,20 +36,31 @@ impl Watch {
                 continue;
             }
             if let Some(left) = self.unsettled(entry) {
-                wait = wait.min(left);
+                look.wait = look.wait.min(left);
                 // Deliveries are read in the order of their names.
                 if deliver { break } else { continue }
             }
-            match self.whole(entry, turn) {
-                Ok(Some(job)) => return Ok(Found::Job(Box::new(job))),
-                Ok(None) => {}
+            let read = match self.folder.file(entry) {
+                // Another one may stand there since the folder was listed.
+                Ok(None) if deliver => break,
+                Ok(None) => continue,
+                Ok(Some(file)) => self.whole(entry, file, turn),
+                Err(cause) => Err(cause),
+            };
+            match read {
+                Ok(job) => {
+                    turn.files += 1;
+                    if let Some(job) = job {
+                        return Ok(Found::Job(Box::new(job)));
+                    }
+                }
                 Err(cause) => self.unread(entry, cause, turn)?,
             }
         }
         if deliver {
-            forget_gone(turn, matching);
+            forget_gone(turn, &look.matching);
         }
-        Ok(Found::Nothing(wait))
+        Ok(Found::Nothing(look.wait))
     }
 
     fn is_done(&self, file: &FileState, entry: &Entry) -> bool {
@@ -93,8 +108,12 @@ impl Watch {
         Ok(())
     }
 
-    fn whole(&mut self, entry: &Entry, turn: &mut Turn<'_, '_>) -> io::Result<Option<Job>> {
-        let Some(file) = self.folder.file(entry)? else { return Ok(None) };
+    fn whole(
+        &mut self,
+        entry: &Entry,
+        file: File,
+        turn: &mut Turn<'_, '_>,
+    ) -> io::Result<Option<Job>> {
         let version = self.version_of(entry, &file)?;
         if self.was_read(&version, entry, turn.state) {
             let known = turn.state.files.entry(entry.path.clone()).or_default();
