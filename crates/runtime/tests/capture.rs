@@ -54,7 +54,6 @@ impl Producer for Scripted {
             key: record("ThingKey", id),
             document: record("Thing", &format!(r#"{id},{{"name":"text","type":"string"}}"#)),
             ignore: Vec::new(),
-            grouped: false,
             partitions: PartitionRule::One,
         }];
         Ok(Self { sizes, entities })
