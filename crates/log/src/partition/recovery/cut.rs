@@ -43,13 +43,7 @@ impl Recovery<'_> {
             || self.any_bytes_from(at + 1)?
             || self.batch_behind(&segment, position, size)?;
         if damaged {
-            let kept = self.keep(&segment, position)?;
-            tracing::error!(
-                partition = %self.id, path = %path.display(), position, bytes, %fault,
-                kept = %kept.display(),
-                "TL0208: cut records that are damaged or stand behind damaged ones off the log; \
-                 they are kept in a file, compare with a copy of the partition"
-            );
+            self.keep(&segment, position, bytes, fault)?;
         } else {
             tracing::warn!(
                 partition = %self.id, path = %path.display(), position, bytes, %fault,
@@ -69,13 +63,7 @@ impl Recovery<'_> {
             }
             let bytes = segment.file.size().at("measure", &path)?;
             if bytes > 0 {
-                let kept = self.keep(segment, 0)?;
-                tracing::error!(
-                    partition = %self.id, path = %path.display(), position = 0, bytes,
-                    kept = %kept.display(),
-                    "TL0208: removed a segment behind the end of the log; it is kept in a file, \
-                     compare with a copy of the partition"
-                );
+                self.keep(segment, 0, bytes, BatchFault::Offset)?;
             }
         }
         Ok(self.remove_from(at)?)
@@ -115,8 +103,25 @@ impl Recovery<'_> {
         Ok(false)
     }
 
-    /// Copies a segment from `position` on to a new file that no crash takes away.
-    fn keep(&self, segment: &Segment, position: u64) -> Result<PathBuf, IoFault> {
+    /// Copies a segment from `position` on to a new file that no crash takes away, and says so.
+    fn keep(
+        &self,
+        segment: &Segment,
+        position: u64,
+        bytes: u64,
+        fault: BatchFault,
+    ) -> Result<(), IoFault> {
+        let kept = self.copy(segment, position)?;
+        tracing::error!(
+            partition = %self.id, path = %segment.path().display(), position, bytes, %fault,
+            kept = %kept.display(),
+            "TL0208: cut records off the log that are damaged or stand behind damaged ones; they \
+             are kept in a file, compare with a copy of the partition"
+        );
+        Ok(())
+    }
+
+    fn copy(&self, segment: &Segment, position: u64) -> Result<PathBuf, IoFault> {
         let folder = &self.damaged;
         self.files.create_dir_all(folder).at("create", folder)?;
         let names = self.files.list(folder).at("list", folder)?;
