@@ -91,6 +91,11 @@ fn each_mistake_is_found_alone() {
         ("{currency: EUR}", "{}", "TL0129 2 systems.shop.settings"),
         (
             "{currency: EUR}",
+            "{currency: '${env:CURRENCY}'}",
+            "TL0129 2 systems.shop.settings.currency",
+        ),
+        (
+            "{currency: EUR}",
             "{currency: EUR, curency: EUR}",
             "TL0129 2 systems.shop.settings.curency",
         ),
