@@ -184,6 +184,12 @@ impl<'a> Check<'a> {
                 self.found.add(codes::SETTING, at.key(name), message, fix);
                 continue;
             };
+            if value.as_str().is_some_and(|text| text.starts_with("${")) {
+                let message = format!("the setting `{name}` cannot be taken from elsewhere");
+                let fix = "write the value itself; only secrets are written as `${...}`";
+                self.found.add(codes::SETTING, at.key(name), message, fix);
+                continue;
+            }
             if !setting.kind.accepts(value) {
                 let wanted = setting.kind.words();
                 let message = format!("the setting `{name}` must be {wanted}");

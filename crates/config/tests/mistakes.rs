@@ -62,6 +62,23 @@ fn one(from: &str, to: &str) -> String {
 }
 
 #[test]
+fn a_password_in_an_address_is_refused_and_not_repeated() {
+    for (bus, expected) in [
+        ("{brokers: ['u:hunter2@k:9092'], registry: 'http://r'}", "TL0130 1 bus.brokers[0]"),
+        ("{brokers: ['u:hunter2@k'], registry: 'http://r'}", "TL0130 1 bus.brokers[0]"),
+        ("{brokers: ['k:1'], registry: 'http://u:hunter2@r:8081'}", "TL0130 1 bus.registry"),
+        ("{brokers: ['k:1'], registry: 'u:hunter2@r'}", "TL0130 1 bus.registry"),
+        ("{brokers: 'u:hunter2@k:9092', registry: 'http://r'}", "TL0112 1 bus.brokers"),
+        ("{embedded: {kafka: 'u:hunter2@localhost:1'}}", "TL0117 1 bus.embedded.kafka"),
+    ] {
+        let text = GOOD.replace("systems:\n", &format!("bus: {bus}\nsystems:\n"));
+        assert_eq!(findings(&text), [expected], "{bus}");
+        let said = read(&text).unwrap_err().render(false);
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
 fn each_mistake_is_found_alone() {
     for (from, to, expected) in [
         (
@@ -72,6 +89,12 @@ fn each_mistake_is_found_alone() {
         ("pack: test-shop", "pack: ./nowhere", "TL0120 2 systems.shop.pack"),
         ("pack: test-shop, ", "", "TL0111 2 systems.shop"),
         ("{currency: EUR}", "{}", "TL0129 2 systems.shop.settings"),
+        (
+            "{currency: EUR}",
+            "{currency: '${env:CURRENCY}'}",
+            "TL0129 2 systems.shop.settings.currency",
+        ),
+        ("systems:\n", "version: 99999999999999999999\nsystems:\n", "TL0112 1 version"),
         (
             "{currency: EUR}",
             "{currency: EUR, curency: EUR}",

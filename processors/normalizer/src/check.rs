@@ -1,5 +1,6 @@
 //! Compiling a mapping and checking it against the schemas on both sides, before any record flows.
 
+mod depth;
 mod inputs;
 mod outputs;
 mod place;
@@ -32,6 +33,12 @@ pub(crate) fn compile(
     contract: &Contract<'_>,
 ) -> Result<(Program, vrl::parser::ast::Program), Vec<LoadError>> {
     let document = kinds::of_node(contract.document.root());
+    if let Some(at) = depth::exceeded(source.text) {
+        let message = format!("brackets are nested more than {} deep", depth::MAX);
+        let fix = "give inner expressions names of their own".to_owned();
+        let span = Span::new(at, at + 1);
+        return Err(vec![source.error("TL2001", span, message, Some(fix))]);
+    }
     let ast = vrl::parser::parse(source.text).map_err(|error| {
         let labels = error.labels();
         vec![syntax_error(source, &error.message(), &labels)]

@@ -373,7 +373,10 @@ fn object(
     };
     match converter.row(&mut parsed, row) {
         Ok(()) => Step::Next(Next::Row { line }),
-        Err(refused) => bad(refused, line, Some(parsed.value.to_string().into_bytes())),
+        Err(refused) => {
+            let shown = !withheld || converter.is_declared(&parsed.value);
+            bad(refused, line, shown.then(|| parsed.value.to_string().into_bytes()))
+        }
     }
 }
 

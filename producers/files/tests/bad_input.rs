@@ -79,6 +79,36 @@ fn dropped_columns_never_leave() {
 }
 
 #[test]
+fn what_may_be_a_dropped_column_under_another_name_does_not_leave() {
+    for (format, rows) in [
+        (
+            json!("jsonl"),
+            r#"{"sku": "a", "stock": 1, "PASSWORD": "hunter2"}
+{"sku": "b", "stock": "none", "login": {"password": "hunter2"}}
+{"sku": "c", "stock": {"Password": "hunter2"}}
+{"sku": "d", "stock": [{"password\u0000": "hunter2"}], "password": "hunter2"}
+"#,
+        ),
+        (json!("csv"), "sku,PASSWORD,password,stock\na,hunter2,hunter2,none\n"),
+    ] {
+        for extra in ["refuse", "ignore"] {
+            let mut folder = Folder::new(stock("deliver"));
+            folder.set(&["entities", "stock", "drop"], json!(["password"]));
+            folder.set(&["entities", "stock", "format"], format.clone());
+            folder.set(&["entities", "stock", "extra_columns"], json!(extra));
+            folder.put("stock.csv", rows);
+            let log = read(&folder, None);
+            assert!(!log.rejected().is_empty());
+            for rejected in log.rejected() {
+                let input = String::from_utf8_lossy(&rejected.input).into_owned();
+                assert!(!input.contains("hunter2"), "{input}");
+                assert!(!rejected.reason.contains("hunter2"), "{}", rejected.reason);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_header_that_differs_refuses_the_file_and_names_the_columns() {
     let mut folder = Folder::new(stock("replace"));
     for (content, word) in [

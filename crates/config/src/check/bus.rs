@@ -31,6 +31,14 @@ fn is_url(text: &str) -> bool {
     })
 }
 
+/// An address without what stands before an `@`, which may be a password.
+fn shown_address(text: &str) -> String {
+    match text.rsplit_once('@') {
+        Some((_, host)) => format!("...@{host}"),
+        None => text.to_owned(),
+    }
+}
+
 impl Check<'_> {
     pub(super) fn addresses(&mut self) {
         self.memory();
@@ -93,18 +101,32 @@ impl Check<'_> {
         let brokers = bus.get("brokers").and_then(Value::as_array);
         for (index, broker) in brokers.into_iter().flatten().enumerate() {
             let text = broker.as_str().unwrap_or_default();
-            if !is_broker(text) {
-                let at = at.key("brokers").index(index);
+            let at = at.key("brokers").index(index);
+            if text.contains('@') {
+                self.login(at, "host:port");
+            } else if !is_broker(text) {
                 let message = format!("`{text}` is not the address of a broker");
                 self.found.add(codes::BAD_ADDRESS, at, message, "write `host:port`");
             }
         }
         let registry = bus.get("registry").and_then(Value::as_str);
-        if let Some(text) = registry.filter(|text| !is_url(text)) {
+        if registry.is_some_and(|text| text.contains('@')) {
+            self.login(at.key("registry"), "http://host:port");
+        } else if let Some(text) = registry.filter(|text| !is_url(text)) {
             let message = format!("`{text}` is not the URL of a registry");
             let fix = "write `http://host:port`; a registry behind TLS needs a proxy for now";
             self.found.add(codes::BAD_ADDRESS, at.key("registry"), message, fix);
         }
+    }
+
+    /// A user or a password in an address. No part of it is repeated, since it may be malformed.
+    fn login(&mut self, at: Path, form: &str) {
+        self.found.add(
+            codes::SECRET_LITERAL,
+            at,
+            "a user name or password stands in the address",
+            format!("write `{form}` without what stands before the `@`; a password that was real is known by now, so replace it"),
+        );
     }
 
     /// The address at a path, checked; the default where nothing is written.
@@ -129,6 +151,7 @@ impl Check<'_> {
                 None
             }
             None => {
+                let text = shown_address(text);
                 let message = format!("`{text}` is not an address with a port");
                 self.found.add(codes::BAD_ADDRESS, at, message, format!("write `{default}`"));
                 None

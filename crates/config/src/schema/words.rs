@@ -35,6 +35,10 @@ pub(super) fn plain(value: &Value) -> String {
 }
 
 fn cut(text: &str) -> String {
+    // What stands before an `@` may be the password of an address.
+    if let Some((_, rest)) = text.rsplit_once('@') {
+        return format!("...@{}", cut(rest));
+    }
     match text.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text.to_owned(),

@@ -4,7 +4,7 @@ use serde_json::{Number, Value};
 
 /// The value of an unquoted text: null, a boolean, a number, or the text.
 ///
-/// Numbers that JSON cannot hold (`.inf`, `.nan`) stay texts, so that they fail as the wrong type.
+/// Numbers that JSON cannot hold (`.inf`, `.nan`) and whole ones beyond 64 bits stay texts, so that they fail as the wrong type.
 /// `yes`, `no`, `on` and `off` are texts, as YAML 1.2 has it: `NO` is also Norway.
 pub(super) fn plain(text: &str) -> Value {
     match text {
@@ -27,6 +27,11 @@ fn number(text: &str) -> Option<Number> {
     }
     if let Ok(integer) = text.parse::<i64>() {
         return Some(Number::from(integer));
+    }
+    // As a float a whole number would lose digits, and still pass for a whole number.
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if unsigned.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
     }
     // Texts such as `inf`, `1_000` or `infinity` are no numbers here.
     let digits = text.bytes().any(|b| b.is_ascii_digit());
@@ -73,6 +78,8 @@ mod tests {
             "8MiB",
             "127.0.0.1:9092",
             "1-2",
+            "99999999999999999999",
+            "-9223372036854775809",
             "e",
         ] {
             assert_eq!(plain(text), json!(text), "{text}");

@@ -37,6 +37,12 @@ fn check(text: &str, canonical: &[&str], expected: &[(&str, &str)]) {
     }
 }
 
+#[test]
+fn brackets_that_would_overflow_the_stack_are_refused_with_their_place() {
+    let text = format!("# (\n.count = {}1{}", "(".repeat(5_000), ")".repeat(5_000));
+    check(&text, INVENTORY, &[("m.vrl:2:110: TL2001: ", "nested more than 100 deep; give")]);
+}
+
 const INVENTORY: &[&str] = &["inventory"];
 
 fn inventory(fields: &str) -> String {

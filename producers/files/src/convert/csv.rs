@@ -17,8 +17,6 @@ pub(crate) struct CsvConverter {
     dialect: Dialect,
     /// The place in the file of each field, in the order of the fields.
     places: Vec<usize>,
-    /// Places of dropped columns.
-    dropped: Vec<usize>,
     /// Columns of the file.
     width: usize,
     /// Rows may be wider.
@@ -40,7 +38,6 @@ impl CsvConverter {
             encoding,
             dialect: dialect.clone(),
             places: Vec::new(),
-            dropped: Vec::new(),
             width: 0,
             open_ended,
             fields: Fields::new(entity),
@@ -80,7 +77,6 @@ impl CsvConverter {
         let Shape::Columns(columns) = &self.entity.shape else { return };
         let place = |name: &String| found.iter().position(|f| f == name);
         self.places = columns.iter().filter_map(|column| place(&column.source)).collect();
-        self.dropped = self.entity.drop.iter().filter_map(place).collect();
         self.width = found.len();
     }
 
@@ -134,7 +130,8 @@ impl CsvConverter {
         Ok(&self.text)
     }
 
-    /// The row as it was without its dropped columns; nothing when they cannot be told apart.
+    /// The row as it was; of an entity that drops columns the declared ones only, and nothing when
+    /// they cannot be told apart.
     pub(crate) fn shown(&self, bytes: &[u8], values: Option<&[Span]>) -> Option<Vec<u8>> {
         if self.entity.drop.is_empty() {
             return Some(bytes.trim_ascii_end().to_vec());
@@ -142,7 +139,7 @@ impl CsvConverter {
         let values = values.filter(|values| values.len() == self.width)?;
         let (delimiter, quote) = (self.dialect.delimiter, self.dialect.quote);
         let mut out = Vec::new();
-        let kept = values.iter().enumerate().filter(|(at, _)| !self.dropped.contains(at));
+        let kept = values.iter().enumerate().filter(|(at, _)| self.places.contains(at));
         for (nth, (_, span)) in kept.enumerate() {
             if nth > 0 {
                 out.push(delimiter);

@@ -101,6 +101,18 @@ impl JsonConverter {
         }
     }
 
+    /// Whether an object has declared fields only, in nested objects too. Of an entity that drops
+    /// columns nothing else may be shown: it may be such a column under another name.
+    pub(crate) fn is_declared(&self, value: &Value) -> bool {
+        match &self.entity.shape {
+            Shape::Document(schema) => fits(value, schema.root()),
+            Shape::Columns(_) => {
+                let columns: Vec<&[String]> = self.columns.iter().map(Vec::as_slice).collect();
+                fits_columns(value, &columns)
+            }
+        }
+    }
+
     /// The key of an object that does not fit the schema as a whole.
     fn key_alone(&self, value: &Value) -> Option<Vec<u8>> {
         let record = self.layout.key.record()?;
@@ -146,6 +158,35 @@ fn remove(value: &mut Value, path: &[String]) {
             }
         }
         _ => {}
+    }
+}
+
+/// Whether every name is on the way to a column, and what stands at a column has no names.
+fn fits_columns(value: &Value, columns: &[&[String]]) -> bool {
+    match value {
+        Value::Object(fields) => fields.iter().all(|(name, value)| {
+            let below = columns.iter().filter(|path| path.first() == Some(name));
+            let below: Vec<&[String]> = below.map(|path| &path[1..]).collect();
+            !below.is_empty() && fits_columns(value, &below)
+        }),
+        Value::Array(items) => items.iter().all(|item| fits_columns(item, columns)),
+        _ => true,
+    }
+}
+
+/// Whether every name is one of the schema. The names of a map are data, so it may hold anything.
+fn fits(value: &Value, node: &Node) -> bool {
+    match (value, node) {
+        (value, Node::Union(branches)) => branches.iter().any(|branch| fits(value, branch)),
+        (value, Node::Recursive(record)) => {
+            record.upgrade().is_some_and(|record| fits(value, &Node::Record(record)))
+        }
+        (Value::Object(fields), Node::Record(record)) => fields.iter().all(|(name, value)| {
+            record.field(name).is_some_and(|(_, field)| fits(value, &field.node))
+        }),
+        (Value::Array(items), Node::Array(item)) => items.iter().all(|value| fits(value, item)),
+        (Value::Object(_) | Value::Array(_), _) => false,
+        _ => true,
     }
 }
 
