@@ -57,6 +57,9 @@ pub(crate) fn configuration(pack: &pack::Pack, named: &str) -> String {
             None => settings.push_str(&format!("      {name}: # required\n")),
         }
     }
+    // A key with nothing but comments below it would be empty.
+    let written = settings.lines().any(|line| !line.trim_start().starts_with('#'));
+    let mark = if written { "" } else { "# " };
     let mut entities: Vec<String> = pack
         .entities
         .values()
@@ -80,7 +83,7 @@ pub(crate) fn configuration(pack: &pack::Pack, named: &str) -> String {
          systems:\n\
          \x20 shop:\n\
          \x20   pack: {named}\n\
-         \x20   settings:\n\
+         \x20   {mark}settings:\n\
          {settings}\
          \n\
          # Who owns each canonical entity: one system, or `each`.\n\
