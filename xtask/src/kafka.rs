@@ -4,40 +4,36 @@
 //! folder; the node's data lives in a temporary folder, and the node is stopped however the tests
 //! end.
 
+#[path = "../kafka/node.rs"]
+mod node;
+
 use std::{
     fs::{self, File},
-    io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command},
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::{
     repo::Repo,
     tools::{NEXTEST, run},
 };
-
-/// The version in `xtask/kafka/pom.xml`.
-const VERSION: &str = "4.3.1";
+use node::{VERSION, free_addresses, tail};
 
 /// The id of the cluster; any 16 bytes in URL-safe base64.
 const CLUSTER: &str = "dGhyb3VnaGxpbmUtdGVzdA";
 
-/// How long the node may take to answer. It takes 6 seconds on a quiet machine of two cores.
-const START_TIMEOUT: Duration = Duration::from_secs(180);
-
 /// How long the node may take to stop before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// ApiVersions version 0, correlation id 1, no client id, with its length in front.
-const API_VERSIONS: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 0xff, 0xff];
-
 /// Runs the tests of the bus on a node of Apache Kafka.
 pub(crate) fn test(repo: &Repo, arguments: &[&str]) -> Result<()> {
-    let jars = jars(repo)?;
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let jars = node::jars(&repo.root, &repo.root.join(target))?;
     let node = Node::start(&jars)?;
     println!("Apache Kafka {VERSION} answers on {}", node.address);
     // The whole workspace is named, so that the libraries are those of the other steps: for one
@@ -65,25 +61,6 @@ pub(crate) fn test(repo: &Repo, arguments: &[&str]) -> Result<()> {
     run(&mut tests)
 }
 
-/// The folder of the jars, which are fetched where they are missing.
-fn jars(repo: &Repo) -> Result<PathBuf> {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let folder = repo.root.join(target).join("kafka").join(VERSION);
-    // Written last: a fetch that was broken off is done again.
-    let complete = folder.join("complete");
-    if !complete.is_file() {
-        run(Command::new("mvn")
-            .current_dir(&repo.root)
-            .args(["--batch-mode", "--quiet", "--file", "xtask/kafka/pom.xml"])
-            .args(["dependency:copy-dependencies", "-DincludeScope=runtime"])
-            .arg(format!("-DoutputDirectory={}", folder.display())))
-        .context("Maven fetches the jars of Apache Kafka; install the packages maven and java")?;
-        File::create(&complete).with_context(|| format!("could not write {complete:?}"))?;
-    }
-    Ok(folder)
-}
-
 /// A running node. Dropping it stops it and removes its folder.
 struct Node {
     address: SocketAddr,
@@ -97,7 +74,8 @@ impl Node {
         fs::create_dir_all(&folder).with_context(|| format!("could not create {folder:?}"))?;
         let (address, controller) = free_addresses()?;
         let settings = folder.join("server.properties");
-        fs::write(&settings, properties(address, controller, &folder.join("data")))?;
+        let properties = node::properties(address, controller, &folder.join("data"));
+        fs::write(&settings, properties + FOR_TESTS)?;
         let log = folder.join("log");
         let java = |class: &str| -> Result<Command> {
             let mut java = Command::new("java");
@@ -115,23 +93,8 @@ impl Node {
             .spawn()
             .context("could not start java; install a Java runtime of version 17 or newer")?;
         let mut node = Self { address, folder, process };
-        node.wait(&log)?;
+        node::wait(&mut node.process, address, &log)?;
         Ok(node)
-    }
-
-    /// Waits until the node answers a request; its port is open long before.
-    fn wait(&mut self, log: &Path) -> Result<()> {
-        let deadline = Instant::now() + START_TIMEOUT;
-        while !answers(self.address) {
-            if let Some(status) = self.process.try_wait()? {
-                bail!("Apache Kafka ended at its start, {status}:\n{}", tail(log));
-            }
-            if Instant::now() >= deadline {
-                bail!("Apache Kafka did not answer within {START_TIMEOUT:?}:\n{}", tail(log));
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        Ok(())
     }
 
     /// Asks the node to stop, so that it removes its own temporary files, and kills it when it
@@ -162,98 +125,10 @@ impl Drop for Node {
     }
 }
 
-/// One node that is broker and controller. Topics are created by the tests, and compaction works
-/// at once instead of after hours.
-fn properties(address: SocketAddr, controller: SocketAddr, data: &Path) -> String {
-    format!(
-        "node.id=1
-process.roles=broker,controller
-controller.quorum.voters=1@{controller}
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listeners=PLAINTEXT://{address},CONTROLLER://{controller}
-advertised.listeners=PLAINTEXT://{address}
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
-log.dirs={data}
-auto.create.topics.enable=false
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=2
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
+/// Topics are created by the tests, compaction works at once instead of after hours, and internal
+/// topics have few partitions.
+const FOR_TESTS: &str = "offsets.topic.num.partitions=2
 transaction.state.log.num.partitions=2
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-group.initial.rebalance.delay.ms=0
 log.cleaner.dedupe.buffer.size=8388608
 log.cleaner.backoff.ms=1000
-",
-        data = data.display()
-    )
-}
-
-/// Two addresses that nobody uses at this moment.
-fn free_addresses() -> Result<(SocketAddr, SocketAddr)> {
-    let listeners = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-    Ok((listeners.0.local_addr()?, listeners.1.local_addr()?))
-}
-
-/// Whether a broker answers there.
-fn answers(address: SocketAddr) -> bool {
-    let wait = Duration::from_secs(2);
-    let ask = || -> std::io::Result<[u8; 8]> {
-        let mut stream = TcpStream::connect_timeout(&address, wait)?;
-        stream.set_read_timeout(Some(wait))?;
-        stream.write_all(&API_VERSIONS)?;
-        let mut start = [0; 8];
-        stream.read_exact(&mut start)?;
-        Ok(start)
-    };
-    // A length, and our correlation id.
-    ask().is_ok_and(|start| start[4..] == [0, 0, 0, 1])
-}
-
-/// The end of the node's log, for a message.
-fn tail(log: &Path) -> String {
-    let text = fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(20)..].join("\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_version_is_that_of_the_jars() {
-        let pom = Repo::here().unwrap().read("xtask/kafka/pom.xml").unwrap();
-        assert!(pom.contains(&format!("<version>{VERSION}</version>")));
-    }
-
-    #[test]
-    fn the_settings_name_both_addresses_and_the_folder() {
-        let (address, controller) = free_addresses().unwrap();
-        assert_ne!(address, controller);
-        let settings = properties(address, controller, Path::new("/x/data"));
-        let listeners = format!("listeners=PLAINTEXT://{address},CONTROLLER://{controller}\n");
-        assert!(settings.contains(&listeners) && settings.contains("log.dirs=/x/data\n"));
-    }
-
-    #[test]
-    fn only_an_answer_to_our_request_is_one() {
-        for (bytes, expected) in [(&[0, 0, 0, 9, 0, 0, 0, 1][..], true), (b"HTTP/1.1", false)] {
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let address = listener.local_addr().unwrap();
-            let server = std::thread::spawn(move || {
-                let (mut stream, _) = listener.accept().unwrap();
-                let mut request = [0; API_VERSIONS.len()];
-                stream.read_exact(&mut request).unwrap();
-                stream.write_all(bytes).unwrap();
-                request
-            });
-            assert_eq!(answers(address), expected);
-            assert_eq!(server.join().unwrap(), API_VERSIONS);
-        }
-        let (nobody, _) = free_addresses().unwrap();
-        assert!(!answers(nobody));
-    }
-}
+";
