@@ -18,7 +18,7 @@ use throughline_event::{Offset, RecordBatch, TopicName, TopicPartition};
 
 use crate::BusError;
 use crate::decode::{Decoder, Undecodable};
-use crate::error::{is_fenced, is_transient, reason, recovery};
+use crate::error::{Recovery, is_fenced, is_transient, reason, recovery};
 use crate::options::BusOptions;
 use crate::schemas::Schemas;
 use crate::signal::{Waited, Waker};
@@ -231,8 +231,7 @@ impl Consumer {
                 Ok(()) => return Ok(()),
                 Err(error) if Instant::now() >= deadline => return Err(self.failed("seek", &error)),
                 Err(_) if !self.assignment.contains(partition) => {
-                    let error = KafkaError::Seek(format!("{partition} is not assigned"));
-                    return Err(self.failed("seek", &error));
+                    return Err(self.refused("seek", format!("{partition} is not assigned")));
                 }
                 Err(_) => std::thread::sleep(Duration::from_millis(5)),
             }
@@ -291,8 +290,8 @@ impl Consumer {
     /// poll whose offsets are sent.
     pub fn group(&self) -> Result<ConsumerGroup, BusError> {
         let metadata = self.pump.consumer.group_metadata();
-        let none = || KafkaError::Subscription("the member is in no group".to_owned());
-        metadata.map(ConsumerGroup).ok_or_else(|| self.failed("describe", &none()))
+        let none = || self.refused("describe", "the member is in no group".to_owned());
+        metadata.map(ConsumerGroup).ok_or_else(none)
     }
 
     /// How far behind it is, measured every five seconds.
@@ -377,6 +376,12 @@ impl Consumer {
             }
             _ => Err(self.failed("read", error)),
         }
+    }
+
+    /// What this member cannot do in the state that it is in.
+    fn refused(&self, action: &'static str, reason: String) -> BusError {
+        let (group, recovery) = (self.group.clone(), Recovery::Retry);
+        BusError::Consumer { action, group, reason, recovery }
     }
 
     fn failed(&self, action: &'static str, error: &KafkaError) -> BusError {

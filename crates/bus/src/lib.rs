@@ -14,6 +14,7 @@
 //! - A record that cannot be read is handed over as such; a registry that is away is an error.
 //! - Memory is bounded by [`BusOptions::memory`] for each client, and the batch it fills.
 
+mod block_on;
 mod bus;
 mod client;
 mod consumer;
@@ -23,6 +24,7 @@ mod error;
 mod options;
 mod probe;
 mod producer;
+mod reach;
 mod reader;
 mod schemas;
 mod signal;
