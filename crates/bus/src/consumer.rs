@@ -26,8 +26,9 @@ use crate::topics::Topics;
 use context::{Change, carry_out};
 use filled::{Filled, is_of};
 pub use lag::PartitionLag;
+pub use lists::Committed;
+pub(crate) use lists::{committed_of, list_to_commit, list_with_offsets, offsets_of};
 use lists::{list, partitions_of};
-pub(crate) use lists::{list_with_offsets, offsets_of};
 pub use options::{ConsumerOptions, From, Isolation, Rebalance};
 pub(crate) use pump::{Next, Pump, config, with_ends};
 
@@ -264,7 +265,7 @@ impl Consumer {
         if offsets.is_empty() {
             return Ok(());
         }
-        let committed = self.pump.consumer.commit(&list_with_offsets(offsets), CommitMode::Sync);
+        let committed = self.pump.consumer.commit(&list_to_commit(offsets), CommitMode::Sync);
         committed.map_err(|error| self.failed("commit offsets", &error))
     }
 
@@ -272,13 +273,13 @@ impl Consumer {
     pub fn committed(
         &self,
         partitions: &[TopicPartition],
-    ) -> Result<Vec<(TopicPartition, Option<Offset>)>, BusError> {
+    ) -> Result<Vec<(TopicPartition, Option<Committed>)>, BusError> {
         let found = self
             .pump
             .consumer
             .committed_offsets(list(partitions), CALL_TIMEOUT)
             .map_err(|error| self.failed("read committed offsets", &error))?;
-        Ok(offsets_of(&found))
+        Ok(committed_of(&found))
     }
 
     /// The partitions that this member holds.

@@ -21,6 +21,7 @@ mod consumer;
 mod decode;
 pub mod embedded;
 mod error;
+mod offsets;
 mod options;
 mod probe;
 mod producer;
@@ -32,7 +33,8 @@ mod topics;
 
 pub use bus::Bus;
 pub use consumer::{
-    Consumer, ConsumerGroup, ConsumerOptions, From, Isolation, PartitionLag, Polled, Rebalance,
+    Committed, Consumer, ConsumerGroup, ConsumerOptions, From, Isolation, PartitionLag, Polled,
+    Rebalance,
 };
 pub use decode::{Entry, Part, Undecodable, Unreadable};
 pub use error::{BusError, Cause, Recovery};

@@ -93,8 +93,8 @@ fn behind(bus: &Bus, group: &str, topics: &[TopicName]) -> Result<Vec<(TopicName
             bus.describe(&topic).exit(Exit::Unavailable)?
         {
             let at = |at: &TopicPartition| at.topic == topic && at.partition == partition;
-            let next = committed.iter().find(|(tp, _)| at(tp)).and_then(|(_, offset)| *offset);
-            let next = next.unwrap_or(start).max(start);
+            let next = committed.iter().find(|(tp, _)| at(tp)).and_then(|(_, committed)| *committed);
+            let next = next.map_or(start, |next| next.offset).max(start);
             let offsets = end.0 - next.0;
             let at = TopicPartition { topic: topic.clone(), partition };
             sum += if offsets <= COUNTED { records(bus, &at, next)? } else { offsets };
