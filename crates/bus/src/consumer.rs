@@ -44,6 +44,10 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
 /// it: three times the session timeout.
 const RECONNECTED: Duration = Duration::from_secs(30);
 
+/// How long after a topic was first heard of it may be unknown again. Topics are created before they
+/// are read, so this is for brokers that hear of it late.
+const UNKNOWN_TOPIC: Duration = Duration::from_secs(5);
+
 /// How long calls to the coordinator may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -89,6 +93,7 @@ pub struct Consumer {
     pump: Pump,
     decoder: Decoder,
     topics: Arc<Topics>,
+    subscribed: Vec<TopicName>,
     from: From,
     group: String,
     instance: Option<String>,
@@ -119,7 +124,8 @@ impl Consumer {
             .set("session.timeout.ms", SESSION_TIMEOUT.as_millis().to_string())
             .set("heartbeat.interval.ms", "2000")
             .set("max.poll.interval.ms", MAX_POLL_INTERVAL.as_millis().to_string())
-            .set("topic.metadata.refresh.interval.ms", "60000");
+            .set("topic.metadata.refresh.interval.ms", "60000")
+            .set("topic.metadata.propagation.max.ms", UNKNOWN_TOPIC.as_millis().to_string());
         config.set("auto.offset.reset", "error");
         config.set(
             "partition.assignment.strategy",
@@ -132,11 +138,11 @@ impl Consumer {
             config.set("group.instance.id", instance);
         }
         let pump = Pump::new(&config, &group)?;
-        let names: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
         let consumer = Self {
             pump,
             decoder: Decoder::new(schemas),
             topics: topic_client,
+            subscribed: topics,
             from,
             group,
             instance,
@@ -145,6 +151,7 @@ impl Consumer {
             paused: Vec::new(),
             assignment: Vec::new(),
         };
+        let names: Vec<&str> = consumer.subscribed.iter().map(TopicName::as_str).collect();
         let subscribed = consumer.pump.consumer.subscribe(&names);
         subscribed.map_err(|error| consumer.failed("subscribe", &error))?;
         Ok(consumer)
@@ -375,8 +382,24 @@ impl Consumer {
             {
                 Ok(())
             }
+            Some(
+                RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownTopicOrPartition,
+            ) => Err(self.deleted().unwrap_or_else(|| self.failed("read", error))),
             _ => Err(self.failed("read", error)),
         }
+    }
+
+    /// A topic that was there when this member was made and is not any more, if one is. A broker that
+    /// merely has not heard of a partition yet says the same to the client.
+    fn deleted(&self) -> Option<BusError> {
+        self.subscribed.iter().find_map(|topic| match self.topics.info(topic) {
+            Err(BusError::UnknownTopic { topic, .. }) => {
+                Some(BusError::TopicDeleted { topic, group: self.group.clone() })
+            }
+            _ => None,
+        })
     }
 
     /// What this member cannot do in the state that it is in.

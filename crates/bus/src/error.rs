@@ -281,6 +281,17 @@ pub enum BusError {
         /// The offset that was committed.
         offset: Offset,
     },
+    /// A topic was deleted while it was read.
+    #[error(
+        "TL0529: {topic} was deleted while {group} read it, and what it had not read is lost; \
+         restore the topic, or start the worker again to go on with an empty one"
+    )]
+    TopicDeleted {
+        /// The topic.
+        topic: TopicName,
+        /// The consumer group.
+        group: String,
+    },
     /// Offsets of a group were to be set while it has members.
     #[error(
         "TL0528: {group} has members that read: stop its worker, wait ten seconds if it was killed, \
@@ -361,6 +372,7 @@ impl BusError {
             Self::OutOfRange { .. } => "TL0526",
             Self::ForeignOffset { .. } => "TL0527",
             Self::GroupInUse { .. } => "TL0528",
+            Self::TopicDeleted { .. } => "TL0529",
         }
     }
 }
