@@ -23,7 +23,7 @@ mod topics;
 
 pub use error::{WorkerError, chain};
 pub use host::Host;
-pub use kinds::{ProducerKind, ProducerRegistry, SinkKind, SinkRegistry};
+pub use kinds::{Kind, Kinds, ProducerKind, ProducerRegistry, SinkKind, SinkRegistry};
 pub use processor::ProcessorOptions;
 pub use shutdown::Shutdown;
 pub use supervisor::{Supervisor, Worker, WorkerState, WorkerStatus};

@@ -13,7 +13,7 @@ use throughline_bus::{
     Consumer, ConsumerOptions, Polled, Rebalance, TransactionalProducer, Undecodable,
 };
 use throughline_connector::{ProcessError, Processor};
-use throughline_event::{Offset, Record, RecordBatch, TopicPartition, WorkerName};
+use throughline_event::{Offset, Record, RecordBatch, Role, TopicPartition, WorkerName};
 
 use throughline_telemetry::Stage;
 
@@ -49,14 +49,14 @@ impl ProcessorOptions {
     /// The worker that runs it, for the supervisor.
     pub fn worker(self, host: Host) -> Worker {
         let (name, health) = (self.name.clone(), host.metrics.health().clone());
-        Worker { name, role: "processor", health, run: Box::new(move || run(&self, &host)) }
+        Worker { name, role: Role::Processor, health, run: Box::new(move || run(&self, &host)) }
     }
 }
 
 /// Runs one processor until it is drained or fails.
 pub(crate) fn run(options: &ProcessorOptions, host: &Host) -> Result<(), WorkerError> {
     let program = Program::prepare(options, host)?;
-    let group = options.name.processor_group();
+    let group = options.name.in_role(Role::Processor);
     let producer = host.bus.producer(&format!("{group}-{}", host.instance))?;
     let consumer = host.bus.consumer(ConsumerOptions {
         rebalance: Rebalance::Eager,

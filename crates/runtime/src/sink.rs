@@ -14,7 +14,7 @@ use throughline_bus::{Consumer, ConsumerOptions, Polled, Undecodable};
 use throughline_connector::{
     DeliverError, Disposition, Receipt, RecordPosition, Sink, SinkContext,
 };
-use throughline_event::{Record, RecordBatch, TopicPartition, WorkerName};
+use throughline_event::{Record, RecordBatch, Role, TopicPartition, WorkerName};
 use throughline_telemetry::Stage;
 
 use crate::backoff::Backoff;
@@ -37,7 +37,7 @@ pub(crate) fn run<S: Sink>(
     let settings = kinds::settings::<S::Options>(options, &cx.name)?;
     let block = kinds::reactor()?;
     let dead = dead::Dead::prepare(&cx.name, &cx.topics, host)?;
-    let group = cx.name.sink_group();
+    let group = cx.name.in_role(Role::Sink);
     let meter = Meter::new(host, &cx.name);
     let (worker, topics) = (cx.name.clone(), cx.topics.clone());
     let instance = Some(format!("{}-{}", cx.name, host.instance));

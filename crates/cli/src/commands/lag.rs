@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use serde_json::json;
 use throughline_bus::{Bus, Isolation, PartitionInfo};
-use throughline_event::{Offset, TopicName, TopicPartition, WorkerName};
+use throughline_event::{Offset, Role, TopicName, TopicPartition, WorkerName};
 
 use crate::args::Global;
 use crate::exit::{Exit, Fail, Failure};
@@ -18,9 +18,11 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
     let mut json = Vec::new();
     for Reader { role, name, group, topics } in readers(&flow) {
         for (topic, behind) in behind(&bus, &group, &topics)? {
-            let row = [&name.to_string(), role, &topic.to_string(), &behind.to_string()];
+            let row = [&name.to_string(), role.as_str(), &topic.to_string(), &behind.to_string()];
             rows.push(row.map(|cell: &str| cell.to_owned()).to_vec());
-            json.push(json!({"worker": name, "role": role, "topic": topic, "behind": behind}));
+            json.push(
+                json!({"worker": name, "role": role.as_str(), "topic": topic, "behind": behind}),
+            );
         }
     }
     super::topics::answer(global, &rows, json)
@@ -39,7 +41,7 @@ pub(super) fn none(bus: &Bus, flow: &Flow) -> Result<bool, Failure> {
 
 /// A worker that reads topics.
 struct Reader<'f> {
-    role: &'static str,
+    role: Role,
     name: &'f WorkerName,
     group: String,
     topics: Vec<TopicName>,
@@ -48,18 +50,18 @@ struct Reader<'f> {
 /// Processors, then sinks.
 fn readers(flow: &Flow) -> Vec<Reader<'_>> {
     let processors = flow.processors.iter().map(|p| Reader {
-        role: "processor",
+        role: Role::Processor,
         name: &p.name,
-        group: p.name.processor_group(),
+        group: p.name.in_role(Role::Processor),
         topics: throughline_connector::Processor::inputs(&*p.normalizer)
             .iter()
             .map(|input| input.topic.clone())
             .collect(),
     });
     let sinks = flow.sinks.iter().map(|s| Reader {
-        role: "sink",
+        role: Role::Sink,
         name: &s.name,
-        group: s.name.sink_group(),
+        group: s.name.in_role(Role::Sink),
         topics: s.topics.clone(),
     });
     processors.chain(sinks).collect()
@@ -93,7 +95,8 @@ fn behind(bus: &Bus, group: &str, topics: &[TopicName]) -> Result<Vec<(TopicName
             bus.describe(&topic).exit(Exit::Unavailable)?
         {
             let at = |at: &TopicPartition| at.topic == topic && at.partition == partition;
-            let next = committed.iter().find(|(tp, _)| at(tp)).and_then(|(_, committed)| *committed);
+            let next =
+                committed.iter().find(|(tp, _)| at(tp)).and_then(|(_, committed)| *committed);
             let next = next.map_or(start, |next| next.offset).max(start);
             let offsets = end.0 - next.0;
             let at = TopicPartition { topic: topic.clone(), partition };

@@ -7,8 +7,8 @@ use throughline_bus::{Outgoing, TransactionalProducer};
 use throughline_connector::{CapturedEntity, PartitionRule, ProducerContext, Rejection};
 use throughline_document::{EntityId, EntityShape, Store};
 use throughline_event::{
-    Change, EntityName, Envelope, EnvelopeSchema, Micros, Offset, PartitionId, Source, TopicName,
-    TopicPartition, Version, key_schema,
+    Change, EntityName, Envelope, EnvelopeSchema, Micros, Offset, PartitionId, Role, Source,
+    TopicName, TopicPartition, Version, key_schema,
 };
 
 use crate::dead_letter::{self, DeadLetter};
@@ -70,7 +70,7 @@ impl Publisher {
         host: &Host,
     ) -> Result<Self, WorkerError> {
         // First of all: from here on an older instance of this producer cannot commit any more.
-        let producer = host.bus.producer(&cx.name.producer_id())?;
+        let producer = host.bus.producer(&cx.name.in_role(Role::Producer))?;
         let entities = entities
             .iter()
             .map(|entity| published(entity, cx, store, host))

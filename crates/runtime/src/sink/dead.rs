@@ -10,7 +10,7 @@ use throughline_avro::{Schema, SchemaId};
 use throughline_bus::{Bus, Outgoing, TransactionalProducer, Undecodable};
 use throughline_connector::{Receipt, RecordPosition};
 use throughline_event::{
-    Offset, PartitionId, Record, RecordBatch, TopicName, TopicPartition, WorkerName,
+    Offset, PartitionId, Record, RecordBatch, Role, TopicName, TopicPartition, WorkerName,
 };
 
 use crate::dead_letter::{self, DeadLetter, Input, Part, Stage, read};
@@ -59,7 +59,7 @@ impl Dead {
             value: register(dead.value_subject(), dead_letter::VALUE_SCHEMA)?,
             worker: worker.clone(),
             topic: dead,
-            transactional_id: format!("{}-{}", worker.sink_group(), host.instance),
+            transactional_id: format!("{}-{}", worker.in_role(Role::Sink), host.instance),
             bus: host.bus.clone(),
             producer: None,
             parking: Parking::default(),
