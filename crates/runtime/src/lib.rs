@@ -13,13 +13,14 @@ mod kinds;
 mod meter;
 pub mod needs;
 mod parking;
-mod positions;
+pub mod positions;
 mod processor;
 mod producer;
+mod read;
 mod shutdown;
 mod sink;
 mod supervisor;
-mod topics;
+mod target;
 
 pub use error::{WorkerError, chain};
 pub use host::Host;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use throughline_bus::{BusError, Recovery};
 use throughline_connector::{CaptureBatch, Captured, Item, Producer, ProducerContext, Rejection};
 use throughline_document::{Differ, Store};
-use throughline_event::Change;
+use throughline_event::{Change, TopicName};
 use throughline_telemetry::Stage;
 
 use crate::host::now;
@@ -38,10 +38,24 @@ pub(crate) fn run<P: Producer>(
     let mut connector = block.block_on(P::connect(settings, cx.clone()))?;
     let mut store = state::open(host, &cx.name)?;
     let publisher = Publisher::prepare(P::KIND, &cx, connector.entities(), &mut store, host)?;
-    let Some(committed) = positions::read(host, &cx.name)? else { return Ok(()) };
-    let newest = state::catch_up(&mut store, &publisher, &host.bus)?;
-    let version = committed.version.max(newest);
-    connector.resume(committed.position.clone())?;
+    let Some(positions::Newest(committed)) = positions::read(host, &cx.name)? else {
+        return Ok(());
+    };
+    let Some(newest) = state::catch_up(&mut store, &publisher, host, &cx.name)? else {
+        return Ok(());
+    };
+    let version = match &committed {
+        Some(Committed { version, position: Some(_) }) => newest.max(*version),
+        // It begins, or begins anew: whatever was published has a lower version.
+        _ => newest.max(store.newest_version()?),
+    };
+    // Without its position the source is read from the beginning: what was published would be
+    // published again, and appended rows would join their documents twice.
+    if committed.is_none() && version > 0 {
+        let (worker, topic) = (cx.name.clone(), TopicName::positions(&cx.name));
+        return Err(WorkerError::PositionLost { worker, topic, version });
+    }
+    connector.resume(committed.and_then(|committed| committed.position))?;
     let mut meter = Meter::new(host, &cx.name);
     meter.ready(true);
     let mut work = Work { publisher, version, meter };

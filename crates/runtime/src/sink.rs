@@ -159,7 +159,7 @@ impl<S: Sink> Work<'_, S> {
                             return Err(WorkerError::NotInBatch { worker, position });
                         };
                         self.meter.dead("refused");
-                        self.dead.refused(&refused, &position, code, reason, &self.host.bus)?;
+                        self.dead.refused(&refused, &position, code, reason)?;
                         self.meter.parked(self.dead.parked());
                         rest = Some(others);
                     }

@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod capture;
+mod foreign;
+mod lost;
 mod parked;
 mod support;

@@ -28,8 +28,8 @@ fn letters(bus: &Bus, worker: Option<&str>) -> Result<Vec<DeadLetter>, Failure> 
     for topic in bus.topics().exit(Exit::Unavailable)? {
         let Some(owner) = topic.topic.dead_of() else { continue };
         if wanted.as_ref().is_none_or(|wanted| *wanted == owner) {
-            letters
-                .extend(unresolved(bus, &topic.topic, topic.partitions).exit(Exit::Unavailable)?);
+            let found = unresolved(bus, &topic.topic, topic.partitions).exit(Exit::Unavailable)?;
+            letters.extend(found.letters);
         }
     }
     Ok(letters)
@@ -40,7 +40,7 @@ fn list(global: &Global, bus: &Bus, worker: Option<&str>) -> Result<Exit, Failur
     if global.output == Format::Json {
         let row = |letter: &DeadLetter| {
             json!({
-                "id": letter.id, "worker": letter.worker, "stage": letter.stage,
+                "id": letter.id, "worker": letter.worker, "stage": letter.stage.as_str(),
                 "code": letter.code, "kind": letter.kind, "reason": letter.reason,
                 "place": letter.place, "parked": letter.parked,
             })
@@ -83,7 +83,7 @@ fn whole(bus: &Bus, letter: &DeadLetter) -> Value {
     json!({
         "id": letter.id,
         "worker": letter.worker,
-        "stage": letter.stage,
+        "stage": letter.stage.as_str(),
         "code": letter.code,
         "kind": letter.kind,
         "reason": letter.reason,
