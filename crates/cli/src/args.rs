@@ -83,6 +83,9 @@ pub(crate) enum Command {
     Schemas(Schemas),
     /// How far each worker is behind.
     Lag,
+    /// Where workers go on.
+    #[command(subcommand)]
+    Offsets(Offsets),
     /// Dead letters.
     #[command(subcommand)]
     Dlq(Dlq),
@@ -179,6 +182,29 @@ pub(crate) enum Dlq {
         worker: String,
         /// The id as `dlq list --output json` prints it.
         id: Option<String>,
+    },
+}
+
+/// What to do with the places where workers go on.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Offsets {
+    /// The committed offsets of processors and sinks, and who has committed them.
+    List {
+        /// One worker, or its consumer group.
+        worker: Option<String>,
+    },
+    /// Let a worker that is stopped go on elsewhere.
+    Set {
+        /// The worker, or its consumer group.
+        worker: String,
+        /// A topic that a processor or sink reads; `beginning` for a producer, which then reads its
+        /// source from the beginning.
+        topic: String,
+        /// The partition.
+        #[arg(requires = "offset")]
+        partition: Option<i32>,
+        /// The offset of the record to go on with; 0 for all of them.
+        offset: Option<i64>,
     },
 }
 

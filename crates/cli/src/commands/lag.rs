@@ -40,15 +40,15 @@ pub(super) fn none(bus: &Bus, flow: &Flow) -> Result<bool, Failure> {
 }
 
 /// A worker that reads topics.
-struct Reader<'f> {
+pub(super) struct Reader<'f> {
     role: Role,
-    name: &'f WorkerName,
-    group: String,
-    topics: Vec<TopicName>,
+    pub(super) name: &'f WorkerName,
+    pub(super) group: String,
+    pub(super) topics: Vec<TopicName>,
 }
 
 /// Processors, then sinks.
-fn readers(flow: &Flow) -> Vec<Reader<'_>> {
+pub(super) fn readers(flow: &Flow) -> Vec<Reader<'_>> {
     let processors = flow.processors.iter().map(|p| Reader {
         role: Role::Processor,
         name: &p.name,
@@ -82,11 +82,15 @@ fn records(bus: &Bus, at: &TopicPartition, from: Offset) -> Result<i64, Failure>
     Ok(records)
 }
 
+/// Those of the topics that there are.
+pub(super) fn existing(bus: &Bus, topics: &[TopicName]) -> Result<Vec<TopicName>, Failure> {
+    let known = bus.topics().exit(Exit::Unavailable)?;
+    Ok(topics.iter().filter(|t| known.iter().any(|k| k.topic == **t)).cloned().collect())
+}
+
 /// How far a group is behind, per topic.
 fn behind(bus: &Bus, group: &str, topics: &[TopicName]) -> Result<Vec<(TopicName, i64)>, Failure> {
-    let known = bus.topics().exit(Exit::Unavailable)?;
-    let topics: Vec<TopicName> =
-        topics.iter().filter(|t| known.iter().any(|k| k.topic == **t)).cloned().collect();
+    let topics = existing(bus, topics)?;
     let committed = bus.committed(group, &topics).exit(Exit::Unavailable)?;
     let mut behind = Vec::new();
     for topic in topics {
