@@ -147,6 +147,7 @@ fn a_start_that_waits_for_what_it_reads_says_so_and_ends_with_a_drain() {
     for (topic, what) in [
         (TopicName::positions(&name()), "the source's position"),
         (TopicName::new("cdc.test.thing").unwrap(), "what it has published"),
+        (TopicName::dead(&name()), "its dead letters"),
     ] {
         waits(&topic, what);
     }

@@ -4,5 +4,6 @@
 mod capture;
 mod foreign;
 mod lost;
+mod mended;
 mod parked;
 mod support;

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 
 use throughline_bus::{Outgoing, Partitions, TransactionalProducer};
-use throughline_connector::{CapturedEntity, PartitionRule, ProducerContext, Rejection};
+use throughline_connector::{CapturedEntity, PartitionRule, ProducerContext, Reading, Rejection};
 use throughline_document::{EntityId, EntityShape, Store};
 use throughline_event::{
     Change, EntityName, Envelope, EnvelopeSchema, Micros, Offset, PartitionId, Role, Source,
@@ -21,6 +21,11 @@ const VERSION_HEADER: &str = "version";
 
 /// The header that names the dump a document came from, for a state store that is rebuilt.
 pub(super) const SCOPE_HEADER: &str = "scope";
+
+/// The headers of a dead letter that tell which version of what it came from, for a state store that
+/// is rebuilt.
+pub(super) const SOURCE_HEADER: &str = "source";
+pub(super) const READING_HEADER: &str = "reading";
 
 /// Where a change came from, beside its document.
 #[derive(Default)]
@@ -100,6 +105,11 @@ impl Publisher {
         &self.entities[entity].target.topic
     }
 
+    /// The topic of the dead letters.
+    pub(super) fn dead(&self) -> &TopicName {
+        &self.dead.topic
+    }
+
     pub(super) fn name(&self, entity: usize) -> &EntityName {
         &self.entities[entity].name
     }
@@ -157,21 +167,40 @@ impl Publisher {
         Ok(())
     }
 
-    /// Something that could not be published.
+    /// Something that could not be published. Returns the id of its letter.
     pub(super) fn rejected(
         &mut self,
         rejection: &Rejection,
         at: Micros,
-    ) -> Result<(), WorkerError> {
+    ) -> Result<String, WorkerError> {
         let letter = DeadLetter::rejected(&self.cx.name, rejection, at);
         let (key, value) = (DeadLetter::key_datum(&letter.id), letter.to_datum());
-        Ok(self.producer.send(&self.dead.outgoing_to(PartitionId(0), &key, Some(&value)))?)
+        let headers = rejection.reading.as_ref().map(|Reading { source, version }| {
+            let source = source_of(&rejection.entity, source).into_bytes();
+            let reading = version.to_string().into_bytes();
+            [(SOURCE_HEADER.to_owned(), source), (READING_HEADER.to_owned(), reading)]
+        });
+        let headers = headers.as_ref().map_or(&[][..], |headers| headers);
+        let record = self.dead.outgoing_to(PartitionId(0), &key, Some(&value));
+        self.producer.send(&Outgoing { headers, ..record })?;
+        Ok(letter.id)
+    }
+
+    /// What a dead letter complained of is mended.
+    pub(super) fn resolved(&mut self, id: &str) -> Result<(), WorkerError> {
+        let key = DeadLetter::key_datum(id);
+        Ok(self.producer.send(&self.dead.outgoing_to(PartitionId(0), &key, None))?)
     }
 
     /// The position of this transaction.
     pub(super) fn position(&mut self, committed: &Committed) -> Result<(), WorkerError> {
         positions::send(&mut self.producer, &self.positions, &self.cx.name, committed)
     }
+}
+
+/// What a letter came from: two entities may read files of one name.
+pub(super) fn source_of(entity: &EntityName, source: &str) -> String {
+    format!("{entity} {source}")
 }
 
 fn published(

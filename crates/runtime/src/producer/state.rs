@@ -1,12 +1,13 @@
 //! The producer's state store: opened, and caught up from the producer's own topics.
 
 use throughline_avro::Schema;
-use throughline_bus::{Entry, Unreadable};
+use throughline_bus::{BusError, Entry, Unreadable};
 use throughline_connector::BoxError;
 use throughline_document::{Differ, EntityId, Store};
-use throughline_event::{EnvelopeSchema, PartitionId, TopicPartition, WorkerName};
+use throughline_event::{EnvelopeSchema, Offset, PartitionId, Record, TopicPartition, WorkerName};
 
-use super::publish::{Publisher, SCOPE_HEADER};
+use super::publish::{Publisher, READING_HEADER, SCOPE_HEADER, SOURCE_HEADER};
+use crate::dead_letter::read::id_of;
 use crate::{Host, WorkerError, read};
 
 /// What follows "waits for" while a start reads what was published.
@@ -41,7 +42,68 @@ pub(super) fn catch_up(
             differ.commit(&[(at, next)])?;
         }
     }
-    Ok(Some(newest))
+    let letters = catch_up_letters(store, publisher, host, worker)?;
+    Ok(letters.map(|()| newest))
+}
+
+/// Applies the dead letters.
+fn catch_up_letters(
+    store: &mut Store,
+    publisher: &Publisher,
+    host: &Host,
+    worker: &WorkerName,
+) -> Result<Option<()>, WorkerError> {
+    let at = TopicPartition { topic: publisher.dead().clone(), partition: PartitionId(0) };
+    let mut from = store.next_offset(&at);
+    loop {
+        let mut differ = store.transaction()?;
+        let read =
+            read::to_end(host, (worker, "its dead letters"), &at, from, |entry| match entry {
+                Entry::Record(record) => letter(&mut differ, &at, &record),
+                Entry::Undecodable(bad) => {
+                    read::undecodable(&bad);
+                    Ok(())
+                }
+            });
+        match read {
+            // The topic is another one than that which was known. Nothing is derived from letters.
+            Err(WorkerError::Bus(BusError::BeyondEnd { .. })) if from > Offset(0) => {
+                from = Offset(0);
+            }
+            Ok(Some(next)) => {
+                differ.commit(&[(at, next)])?;
+                return Ok(Some(()));
+            }
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn letter(
+    differ: &mut Differ<'_>,
+    at: &TopicPartition,
+    record: &Record<'_>,
+) -> Result<(), WorkerError> {
+    let id = match id_of(record) {
+        Ok(id) => id,
+        Err(error) => {
+            read::passed_over(error.code(), at, record.offset, &error);
+            return Ok(());
+        }
+    };
+    let header = |wanted: &str| {
+        let found = record.headers.iter().find(|(name, _)| name == wanted);
+        found.and_then(|(_, text)| std::str::from_utf8(text).ok())
+    };
+    let reading = header(READING_HEADER).and_then(|text| text.parse().ok());
+    match (record.value, header(SOURCE_HEADER), reading) {
+        (None, ..) => differ.letter_resolved(&id)?,
+        (Some(_), Some(source), Some(reading)) => differ.letter(&id, source, reading)?,
+        // One that nothing but a person can resolve.
+        (Some(_), ..) => {}
+    }
+    Ok(())
 }
 
 /// One record of the producer's own topic.
