@@ -180,8 +180,20 @@ pub(crate) enum Dlq {
     Show {
         /// The worker.
         worker: String,
-        /// The id as `dlq list --output json` prints it.
+        /// The id as `dlq list` prints it.
         id: Option<String>,
+    },
+    /// Say that dead letters were dealt with: they are listed no more. Not for those of parked keys,
+    /// which resume by themselves.
+    Resolve {
+        /// The worker.
+        worker: String,
+        /// The ids as `dlq list --output json` prints them.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// All of the worker that are not parked.
+        #[arg(long)]
+        all: bool,
     },
 }
 

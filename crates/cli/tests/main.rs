@@ -12,6 +12,7 @@ mod crash;
 mod disk;
 mod faults;
 mod flow;
+mod letters;
 mod oracle;
 mod packs;
 mod registry;
