@@ -81,7 +81,7 @@ pub(crate) enum Command {
     /// Schemas of the registry.
     #[command(subcommand)]
     Schemas(Schemas),
-    /// How far each worker is behind.
+    /// How far each worker is behind, and what it is doing.
     Lag,
     /// Where workers go on.
     #[command(subcommand)]

@@ -13,6 +13,7 @@ mod disk;
 mod faults;
 mod flow;
 mod letters;
+mod offsets;
 mod oracle;
 mod packs;
 mod registry;

@@ -1,28 +1,52 @@
-//! `lag`: how far each worker is behind its topics.
+//! `lag`: how far each worker is behind its topics, and what it is doing.
+
+mod state;
 
 use std::ops::ControlFlow;
 
 use serde_json::json;
 use throughline_bus::{Bus, Isolation, PartitionInfo};
 use throughline_event::{Offset, Role, TopicName, TopicPartition, WorkerName};
+use throughline_runtime::positions;
 
 use crate::args::Global;
 use crate::exit::{Exit, Fail, Failure};
-use crate::flow::Flow;
-use crate::running;
+use crate::flow::{Flow, PlannedProducer};
+use crate::{running, view};
+use state::States;
 
 pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
     let flow = super::load(global)?;
     let bus = running::connect(&flow.config)?;
-    let mut rows = vec![["worker", "role", "topic", "behind"].map(str::to_owned).to_vec()];
+    let header = ["worker", "role", "topic", "behind", "state"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
     let mut json = Vec::new();
+    let states = States::ask(&flow);
+    for PlannedProducer { name, .. } in &flow.producers {
+        let (topic, state) = (TopicName::positions(name), states.of(name));
+        let position = positions::newest(&bus, name).exit(Exit::Unavailable)?;
+        let (shown, at) = match &position {
+            Some((version, at)) => {
+                (format!("position of {}", view::time(*at)), Some((version, at)))
+            }
+            None => ("no position".to_owned(), None),
+        };
+        let row = [name.as_str(), "producer", topic.as_str(), &shown, &state];
+        rows.push(row.map(str::to_owned).to_vec());
+        json.push(json!({
+            "worker": name, "role": "producer", "topic": topic, "state": state,
+            "version": at.map(|(version, _)| version),
+            "position_at": at.map(|(_, at)| view::time(*at)),
+        }));
+    }
     for Reader { role, name, group, topics } in readers(&flow) {
+        let state = states.of(name);
         for (topic, behind) in behind(&bus, &group, &topics)? {
-            let row = [&name.to_string(), role.as_str(), &topic.to_string(), &behind.to_string()];
-            rows.push(row.map(|cell: &str| cell.to_owned()).to_vec());
-            json.push(
-                json!({"worker": name, "role": role.as_str(), "topic": topic, "behind": behind}),
-            );
+            let row = [name.as_str(), role.as_str(), topic.as_str(), &behind.to_string(), &state];
+            rows.push(row.map(str::to_owned).to_vec());
+            json.push(json!({
+                "worker": name, "role": role.as_str(), "topic": topic, "behind": behind, "state": state,
+            }));
         }
     }
     super::topics::answer(global, &rows, json)
