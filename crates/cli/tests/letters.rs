@@ -58,7 +58,7 @@ fn letters_of_a_dump_are_open_until_a_good_one_or_a_person_resolves_them() {
     let show = text(&sandbox.output(&["dlq", "show", "shop-exports", id]).stdout);
     assert!(show.contains("\n  \"input\": \"B,many,"), "{show}");
     for command in ["list", "show"] {
-        refused(&sandbox, &["dlq", command, "nobody"], 65, &["TL9006", "nobody"]);
+        refused(&sandbox, &["dlq", command, "nobody"], 65, &["TL9027", "nobody"]);
     }
     assert_eq!(json(&sandbox, &["dlq", "list", "shop"]), Vec::<Value>::new());
 

@@ -123,11 +123,8 @@ pub enum DeadLetterError {
     #[error("TL0601: could not read the dead letter")]
     Decode(#[from] DecodeError),
     /// The stage is none of those that there are.
-    #[error("TL0601: the dead letter is of the unknown stage {word:?}")]
-    Stage {
-        /// What stands there.
-        word: String,
-    },
+    #[error("TL0601: could not read the dead letter")]
+    Stage(#[source] UnknownStage),
     /// A name in it is not allowed.
     #[error("TL0602: the dead letter has a name that is not allowed")]
     Name(#[from] throughline_event::NameError),
@@ -136,11 +133,16 @@ pub enum DeadLetterError {
     OtherSchema,
 }
 
+/// A stage that this version does not know.
+#[derive(Debug, thiserror::Error)]
+#[error("the stage {0:?} is not known")]
+pub struct UnknownStage(String);
+
 impl DeadLetterError {
     /// The stable code.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::Decode(_) | Self::Stage { .. } => "TL0601",
+            Self::Decode(_) | Self::Stage(_) => "TL0601",
             Self::Name(_) => "TL0602",
             Self::OtherSchema => "TL0603",
         }

@@ -64,7 +64,7 @@ fn of(flow: &Flow, bus: &Bus, worker: &str) -> Result<(WorkerName, Unresolved), 
         // It has not run yet.
         return Ok((worker, Unresolved::default()));
     }
-    let text = format!("TL9006: there is no worker {worker}; see `throughline dlq list`");
+    let text = format!("TL9027: there is no worker {worker}; see `throughline dlq list`");
     Err(Failure::new(Exit::Data, text))
 }
 

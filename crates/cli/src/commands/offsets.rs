@@ -28,9 +28,8 @@ pub(crate) fn run(global: &Global, what: &Offsets) -> Result<Exit, Failure> {
                     let reader = reader(&flow, worker)?;
                     set(&bus, &reader, topic, PartitionId(*partition), Offset(*offset))
                 }
-                _ => Err(Failure::new(
-                    Exit::Usage,
-                    "TL9026: a processor or sink goes on at `TOPIC PARTITION OFFSET`, a producer at \
+                _ => Err(misplaced(
+                    "a processor or sink goes on at `TOPIC PARTITION OFFSET`, a producer at \
                      `beginning`",
                 )),
             }
@@ -46,8 +45,8 @@ fn reader<'f>(flow: &'f Flow, wanted: &str) -> Result<Reader<'f>, Failure> {
         }
         known.push(reader.name.as_str());
     }
-    let known = known.join(", ");
-    let text = format!("TL9004: there is no processor or sink {wanted:?}; there is: {known}");
+    let (role, name, known) = ("processor or sink", wanted, known.join(", "));
+    let text = format!("TL9004: there is no {role} {name:?} in the configuration; it has: {known}");
     Err(Failure::new(Exit::Usage, text))
 }
 
@@ -90,19 +89,20 @@ fn set(
     let log = found.iter().find(|info| info.partition == partition).filter(|_| read);
     let at = TopicPartition { topic, partition };
     let Some(log) = log else {
-        let text =
-            format!("TL9026: {} reads no partition {at}; see `throughline lag`", reader.name);
-        return Err(Failure::new(Exit::Usage, text));
+        return Err(misplaced(&format!("{} reads no partition {at}", reader.name)));
     };
     // What the log has no more cannot be read; 0 stands for all that it has.
     let offset = offset.max(log.start);
     if offset > log.end {
-        let text = format!("TL9026: {at} ends at {}, before {offset}", log.end);
-        return Err(Failure::new(Exit::Usage, text));
+        return Err(misplaced(&format!("{at} ends at {}, before {offset}", log.end)));
     }
     bus.set_committed(&reader.group, &[(at.clone(), offset)]).exit(Exit::Unavailable)?;
     output::line(&format!("{} goes on at offset {offset} of {at}", reader.name))?;
     Ok(Exit::Ok)
+}
+
+fn misplaced(problem: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("TL9026: {problem}; see `throughline offsets list`"))
 }
 
 fn begin(bus: &Bus, producer: &WorkerName) -> Result<Exit, Failure> {

@@ -4,7 +4,7 @@ use throughline_avro::{Cursor, DecodeError, Schema, SchemaId};
 use throughline_avro::{put_boolean, put_bytes, put_int, put_long, put_str, put_union_branch};
 use throughline_event::{Micros, Offset, PartitionId, TopicName, TopicPartition, WorkerName};
 
-use super::{DeadLetter, DeadLetterError, DeadLetterStage, Input, Part};
+use super::{DeadLetter, DeadLetterError, DeadLetterStage, Input, Part, UnknownStage};
 
 pub(super) fn write(letter: &DeadLetter) -> Vec<u8> {
     let out = &mut Vec::with_capacity(256);
@@ -50,7 +50,8 @@ pub(super) fn read(schema: &Schema, bytes: &[u8]) -> Result<DeadLetter, DeadLett
     let id = text(cursor)?;
     let worker = WorkerName::new(text(cursor)?)?;
     let word = text(cursor)?;
-    let stage = DeadLetterStage::parse(&word).ok_or(DeadLetterError::Stage { word })?;
+    let stage = DeadLetterStage::parse(&word);
+    let stage = stage.ok_or(DeadLetterError::Stage(UnknownStage(word)))?;
     let (code, kind) = (text(cursor)?, text(cursor)?);
     let (reason, place) = (text(cursor)?, text(cursor)?);
     let program = option(cursor, text)?;

@@ -78,11 +78,8 @@ fn named<'o, 'l>(
         }
     }
     if !unknown.is_empty() {
-        let unknown = unknown.join(", ");
-        let text = format!(
-            "TL9006: {worker} has no dead letter with the id {unknown}, nothing was resolved; see \
-             `throughline dlq list {worker} --output json`"
-        );
+        let what = format!(" with the id {}, nothing was resolved", unknown.join(", "));
+        let text = format!("TL9006: {worker} has no dead letter{what}; see `throughline dlq list`");
         return Err(Failure::new(Exit::Data, text));
     }
     if !parked.is_empty() {
