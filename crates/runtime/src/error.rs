@@ -3,7 +3,7 @@
 use throughline_bus::{BusError, Recovery};
 use throughline_connector::{BoxError, CaptureError, ConnectError, DeliverError, RecordPosition};
 use throughline_document::StoreError;
-use throughline_event::{EnvelopeError, WorkerName};
+use throughline_event::{EnvelopeError, Offset, TopicPartition, WorkerName};
 
 /// Why a worker stopped before it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +71,20 @@ pub enum WorkerError {
         /// What it named.
         position: RecordPosition,
     },
+    /// The target shows nothing of what it was delivered.
+    #[error(
+        "TL0611: the target of {worker} shows nothing of {partition}, which it was delivered up to \
+         offset {offset}; mount or restore the target that was written, or give the sink another \
+         name, which fills a new target from the beginning"
+    )]
+    OtherTarget {
+        /// The worker.
+        worker: WorkerName,
+        /// A partition whose offsets are committed.
+        partition: TopicPartition,
+        /// The committed offset.
+        offset: Offset,
+    },
     /// The options were changed under a running worker.
     #[error("TL0606: the options of {worker} are not valid")]
     Options {
@@ -107,6 +121,7 @@ impl WorkerError {
             Self::Entity { .. }
             | Self::ForeignRecord { .. }
             | Self::TooManyParked { .. }
+            | Self::OtherTarget { .. }
             | Self::Options { .. } => true,
             Self::Rebalanced
             | Self::NotInBatch { .. }

@@ -106,10 +106,22 @@ impl<S: Sink> Work<'_, S> {
                 return Ok(());
             }
         }
+        self.is_the_target(partitions)?;
         for (at, letter) in self.dead.load(partitions)? {
             self.retry(&at, &letter)?;
         }
         self.meter.parked(self.dead.parked());
+        Ok(())
+    }
+
+    /// What is committed was durable at the target, so the target has seen the partition.
+    fn is_the_target(&self, partitions: &[TopicPartition]) -> Result<(), WorkerError> {
+        for (partition, offset) in self.consumer.committed(partitions)? {
+            if let Some(offset) = offset.filter(|_| !self.sink.has_seen(&partition)) {
+                let worker = self.worker.clone();
+                return Err(WorkerError::OtherTarget { worker, partition, offset });
+            }
+        }
         Ok(())
     }
 
