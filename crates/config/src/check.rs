@@ -7,13 +7,12 @@
 use std::{collections::BTreeMap, path::Path as FilePath, sync::Arc};
 
 use serde_json::Value;
-use throughline_event::{Path, Violations};
+use throughline_event::{Path, Violations, suggest};
 
 use crate::{
     Catalog, Config, Finding, codes, file,
     pack::{self, Pack},
     schema::Shape,
-    suggest,
     yaml::Node,
 };
 

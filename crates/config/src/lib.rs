@@ -21,7 +21,6 @@ mod file;
 mod load;
 mod report;
 mod secrets;
-mod suggest;
 
 pub use catalog::{Catalog, Role};
 pub use config::{Bus, Config, Embedded, Flush, Owner, Processor, Producer, Sink, System};

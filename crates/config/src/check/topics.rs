@@ -1,10 +1,10 @@
 //! Who owns which entity, and which topics exist because of it.
 
 use serde_json::Value;
-use throughline_event::Path;
+use throughline_event::{Path, suggest};
 
 use super::Check;
-use crate::{codes, suggest};
+use crate::codes;
 
 impl Check<'_> {
     pub(super) fn ownership(&mut self) {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
-use throughline_event::{Path, Violations};
+use throughline_event::{Path, Violations, suggest};
 
 use super::Check;
-use crate::{Role, codes, suggest};
+use crate::{Role, codes};
 
 /// The kind of the processor that a system gets without asking.
 pub(super) const NORMALIZER: &str = "normalizer";

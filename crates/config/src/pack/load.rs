@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::Value;
-use throughline_event::{EntityName, Path, Violations};
+use throughline_event::{EntityName, Path, Violations, suggest};
 
 use super::{
     Entity, Pack, PackFiles, TextFile,
@@ -12,7 +12,6 @@ use super::{
 use crate::{
     Catalog, Finding, Report, codes,
     schema::Shape,
-    suggest,
     yaml::{self, Mark, Node},
 };
 
