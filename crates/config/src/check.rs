@@ -4,7 +4,11 @@
 //! Every part is checked for itself, and a check that needs a part with a mistake of its own is left
 //! out: one mistake gives one finding, not a trail of them.
 
-use std::{collections::BTreeMap, path::Path as FilePath, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+};
 
 use serde_json::Value;
 use throughline_event::{Path, Violations, suggest};
@@ -20,6 +24,8 @@ mod build;
 mod bus;
 mod topics;
 mod workers;
+
+pub use workers::NORMALIZER;
 
 /// What came of a check.
 pub(crate) struct Checked {
@@ -50,6 +56,7 @@ pub(crate) fn check(root: &Node, folder: &FilePath, catalog: &dyn Catalog) -> Ch
     check.ownership();
     check.workers();
     check.owners_of_all_entities();
+    catalog.check_file(&value, &mut check.found);
     let mut found = check.found;
     let config = if found.is_empty() && check.pack_findings.is_empty() {
         build::config(&value, folder, &check.systems)
@@ -69,6 +76,11 @@ fn without_nulls(mut value: Value) -> Value {
         sections.retain(|_, section| !section.is_null());
     }
     value
+}
+
+/// A path that the file names, as a person would write it: without `./` in the middle.
+fn below(folder: &FilePath, path: &FilePath) -> PathBuf {
+    folder.join(path).components().collect()
 }
 
 struct Check<'a> {
@@ -143,7 +155,7 @@ impl<'a> Check<'a> {
             return known.clone();
         }
         let files: Option<Arc<dyn pack::PackFiles>> = if name.contains('/') {
-            let folder = self.folder.join(name);
+            let folder = below(self.folder, FilePath::new(name));
             folder.is_dir().then(|| Arc::new(pack::Folder::new(folder)) as _)
         } else {
             self.catalog.pack(name)

@@ -26,9 +26,6 @@ pub(crate) fn run(global: &Global, pack: Option<&str>) -> Result<Exit, Failure> 
                 .or_else(|report| super::refuse(&report, global.output))?;
             let spec =
                 flow::test_spec(&loaded).or_else(|report| super::refuse(&report, global.output))?;
-            // Every mistake of the mappings at once, also of those without a fixture.
-            flow::check(&loaded, spec.clone())
-                .or_else(|report| super::refuse(&report, global.output))?;
             outcomes.extend(fixtures(&loaded, spec)?);
         }
         None => {
