@@ -42,6 +42,89 @@ fn every_mistake_is_reported_with_its_line_and_a_fix() {
 }
 
 #[test]
+fn what_stands_under_entities_wins_over_the_pack_key_by_key() {
+    let sandbox = Sandbox::new();
+    let written = |entities: &str| {
+        let file = sandbox.path("entities.yaml");
+        let yaml = fs::read_to_string(sandbox.path("throughline.yaml")).unwrap();
+        let to = format!("poll: 20ms, entities: {entities}");
+        fs::write(file, yaml.replace("poll: 20ms", &to)).unwrap();
+        let output = sandbox.output(&["--config", "entities.yaml", "--output", "json", "validate"]);
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let told = |one: &serde_json::Value| {
+            format!("{} {} {}", one["code"], one["file"], one["fix"]).replace('"', "")
+        };
+        found.as_array().unwrap().iter().map(told).collect::<Vec<_>>()
+    };
+    let nothing: [&str; 0] = [];
+    assert_eq!(written("{inventory: {delimiter: ';'}, order: {path: 'o*.csv'}}"), nothing);
+    assert_eq!(
+        written("{inventry: {mode: replace}, inventory: {max_row: 1GiB}}"),
+        ["TL0122 entities.yaml did you mean `inventory`?", "TL1001 entities.yaml use 1MiB"]
+    );
+    // What follows from a mistake is no second one.
+    let found = written("{inventory: {columns: {sku: {type: int}, supplyChannel: {empty: ''}}}}");
+    assert_eq!(found, ["TL1001 entities.yaml see the table of types in the README"]);
+    let schema = sandbox.output(&["reference", "schema"]).stdout;
+    let published: serde_json::Value = serde_json::from_slice(&schema).unwrap();
+    let entity = "/properties/producers/additionalProperties/oneOf/0/properties/entities";
+    let entity = published.pointer(&format!("{entity}/additionalProperties")).unwrap();
+    assert!(entity["properties"]["delimiter"].is_object() && entity.get("required").is_none());
+}
+
+#[test]
+fn the_examples_beside_the_connectors_are_valid() {
+    let sandbox = Sandbox::new();
+    for connector in ["producers/files", "sinks/files"] {
+        let repo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let example = repo.join(connector).join("config.example.yaml");
+        let output = sandbox.output(&["--config", example.to_str().unwrap(), "validate"]);
+        assert!(output.status.success(), "{connector}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_target_inside_the_watched_folder_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.configure(|yaml| yaml.replace("folder: ./target", "folder: ./exports/done"));
+    let output = sandbox.output(&["validate"]);
+    assert_eq!(output.status.code(), Some(78));
+    let error = text(&output.stderr);
+    assert!(error.contains("TL9018") && error.contains("sinks.lake.folder"), "{error}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_has_its_code() {
+    let sandbox = Sandbox::new();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = sandbox.command(&["version"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    assert!(text(&output.stderr).contains("TL9020"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_demo_whose_exports_are_gone_ends_with_the_reason() {
+    let sandbox = Sandbox::new();
+    fs::remove_dir(sandbox.path("exports")).unwrap();
+    let output = sandbox.output(&["demo", "--once", "--folder", "."]);
+    assert_eq!(output.status.code(), Some(69));
+    let error = text(&output.stderr);
+    assert!(error.contains("TL1002") && error.contains("--folder"), "{error}");
+}
+
+#[test]
+fn options_that_a_command_does_not_read_are_not_shown() {
+    let sandbox = Sandbox::new();
+    for command in ["demo", "explain", "completions"] {
+        let help = text(&sandbox.output(&[command, "--help"]).stdout);
+        assert!(!help.contains("--config") && help.contains("--log"), "{command}: {help}");
+    }
+    assert!(text(&sandbox.output(&["validate", "--help"]).stdout).contains("--config"));
+    let anyway = sandbox.output(&["explain", "--output", "json", "502"]);
+    assert!(anyway.status.success(), "{}", text(&anyway.stderr));
+}
+
+#[test]
 fn the_fixtures_of_the_built_in_packs_pass_and_a_broken_one_fails() {
     let sandbox = Sandbox::new();
     for pack in ["sunrise", "retail-export"] {
@@ -49,6 +132,9 @@ fn the_fixtures_of_the_built_in_packs_pass_and_a_broken_one_fails() {
         assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
         assert!(text(&output.stdout).contains(", 0 failed"));
     }
+    let built_in = sandbox.output(&["test", "--update", "sunrise"]);
+    assert_eq!(built_in.status.code(), Some(64));
+    assert!(text(&built_in.stderr).contains("TL9021"), "{}", text(&built_in.stderr));
     let unknown = sandbox.output(&["test", "nowhere"]);
     assert_eq!(unknown.status.code(), Some(64));
     assert!(text(&unknown.stderr).contains("TL9007"));
