@@ -108,10 +108,9 @@ pub struct FileOptions {
     /// Fields that do not count as a change when nothing else differs, such as an export's own date.
     #[serde(default)]
     pub ignore: Vec<String>,
-    /// How many partitions the topic may have; `any` where the pack's `system.yaml` describes the
-    /// entity without `single_partition`.
+    /// How many partitions the topic may have; without it `one` where the pack's `system.yaml` says
+    /// `single_partition`, else `any`.
     #[serde(default)]
-    #[schemars(extend("default" = "one"))]
     pub partitions: PartitionOptions,
     /// `replace`: a dump that holds fewer keys than this many percent less than the one before is
     /// refused: nothing is deleted. 100 accepts everything.

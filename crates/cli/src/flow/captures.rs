@@ -2,6 +2,7 @@
 //! operator wrote under `entities`.
 
 use serde_json::{Map, Value};
+use throughline_config::reference::REQUIRED_IN_PACK;
 use throughline_config::schema::Shape;
 use throughline_config::{codes, pack::Pack};
 use throughline_event::{Path, Segment, SystemName, Violation, Violations, suggest};
@@ -12,9 +13,6 @@ use crate::connectors;
 
 /// The key of a producer's options that the pack describes.
 const ENTITIES: &str = "entities";
-
-/// The keyword that keeps what `required` was.
-const REQUIRED_IN_PACK: &str = throughline_config::reference::REQUIRED_IN_PACK;
 
 /// The options of a producer in a file: the pack describes its entities, so nothing of them is
 /// required there.
@@ -58,15 +56,11 @@ pub(crate) fn complete(kind: &str, options: &Map<String, Value>, pack: &Pack) ->
     let described = capture.iter().map(|(name, entity)| (name.to_string(), entity.clone()));
     let mut entities: Map<String, Value> = described.collect();
     for (name, known) in &pack.entities {
-        if let Some(fields) = entities.get_mut(name.as_str()).and_then(Value::as_object_mut) {
-            if fields.contains_key("document_schema") {
-                fields.insert("document_schema".to_owned(), Value::from(known.schema.text.clone()));
-            }
-            let rule = if known.single_partition { "one" } else { "any" };
-            fields.entry("partitions").or_insert_with(|| Value::from(rule));
-            if !known.ignore.is_empty() {
-                fields.entry("ignore").or_insert_with(|| Value::from(known.ignore.clone()));
-            }
+        // In a pack it is the path of the schema.
+        if let Some(schema) =
+            entities.get_mut(name.as_str()).and_then(|entity| entity.get_mut("document_schema"))
+        {
+            *schema = Value::from(known.schema.text.clone());
         }
     }
     let written = options.remove(ENTITIES);
@@ -76,6 +70,15 @@ pub(crate) fn complete(kind: &str, options: &Map<String, Value>, pack: &Pack) ->
                 entity.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
             }
             _ => drop(entities.insert(name.clone(), more.clone())),
+        }
+    }
+    for (name, known) in &pack.entities {
+        if let Some(fields) = entities.get_mut(name.as_str()).and_then(Value::as_object_mut) {
+            let rule = if known.single_partition { "one" } else { "any" };
+            fields.entry("partitions").or_insert_with(|| Value::from(rule));
+            if !known.ignore.is_empty() {
+                fields.entry("ignore").or_insert_with(|| Value::from(known.ignore.clone()));
+            }
         }
     }
     options.insert(ENTITIES.to_owned(), Value::Object(entities));

@@ -58,11 +58,14 @@ impl Target {
             let entries = fs::read_dir(folder).into_iter().flatten().flatten();
             entries.map(|entry| entry.path()).collect::<Vec<_>>()
         };
+        let hidden = |file: &PathBuf| {
+            file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+        };
         let topics = inside(&self.folder);
         let files = topics.iter().flat_map(|topic| inside(topic));
         files
             .filter(|file| file.extension().is_some_and(|end| end == "jsonl"))
-            .filter(|file| !file.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'.'))
+            .filter(|file| !hidden(file))
             .collect()
     }
 }
