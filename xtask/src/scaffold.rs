@@ -149,7 +149,8 @@ fn readme(role: Role, name: &str) -> String {
     format!(
         "# {name} {}\n\n{does}\n\n## Delivery\n\nThe promise, and the key that makes a repeated write \
          harmless.\n\n## Types\n\nThe map of types.\n\n## Limits\n\n## Metrics\n\n\
-         An example is in `config.example.yaml`; a test loads it.\n",
+         An example is in `config.example.yaml`, a whole file; a test of the command line \
+         validates it.\n",
         role.word()
     )
 }

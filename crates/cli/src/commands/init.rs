@@ -36,7 +36,7 @@ pub(crate) fn run(global: &Global, pack: &str) -> Result<Exit, Failure> {
     let named = global.config != Path::new(DEFAULT_CONFIG);
     let option = if named { format!(" --config {file}") } else { String::new() };
     output::note(&format!(
-        "wrote {file}; put the exports into {}, then run `throughline{option} check` and \
+        "wrote {file}; put the exports into {}/, then run `throughline{option} check` and \
          `throughline{option} up`",
         global.config.with_file_name("exports").display()
     ));
