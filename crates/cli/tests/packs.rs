@@ -55,6 +55,7 @@ fn expectations_of_fixtures_are_written_and_then_hold() {
     };
     let (code, told) = run(&["test", "./my-pack"]);
     assert!(code == Some(1) && told.contains("0 passed, 1 failed"), "{told}");
+    assert!(told.contains("it says nothing yet"), "{told}");
     let (code, told) = run(&["test", "--update", "./my-pack"]);
     assert!(code == Some(0) && told.contains("1 written, 0 passed, 0 failed"), "{told}");
     let written: Value = serde_json::from_str(&fs::read_to_string(&case).unwrap()).unwrap();
