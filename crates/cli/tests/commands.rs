@@ -1,6 +1,8 @@
 //! Commands that need nothing to run.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use crate::sandbox::Sandbox;
 
@@ -184,6 +186,26 @@ fn a_command_that_needs_a_running_bus_says_how_to_start_one() {
         let error = text(&output.stderr);
         assert!(error.contains("TL9002") && error.contains("throughline up"), "{error}");
     }
+}
+
+#[test]
+fn a_tail_whose_bus_is_gone_ends() {
+    let sandbox = Sandbox::new();
+    sandbox.replace("exports/inventory.csv", "sku,quantityOnStock,supplyChannel\nA,1,\n");
+    let up = sandbox.start(&["up"]);
+    sandbox.until_running();
+    sandbox.until("nothing is published", || {
+        let output = sandbox.output(&["tail", "canonical.inventory", "--last", "all", "--exit"]);
+        if output.stdout.is_empty() { Err(text(&output.stderr)) } else { Ok(()) }
+    });
+    let mut tail = sandbox.command(&["tail", "canonical.inventory"]);
+    let mut tail = tail.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // It follows when it has printed what there is.
+    let mut line = String::new();
+    BufReader::new(tail.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("canonical.inventory"), "{line}");
+    assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
+    assert_eq!(tail.wait().unwrap().code(), Some(69));
 }
 
 #[test]
