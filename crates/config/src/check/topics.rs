@@ -103,12 +103,11 @@ impl Check<'_> {
             _ => format!("`{topic}` is not a topic that a sink can read"),
         };
         let known = published.iter().map(|(name, _)| name.as_str());
-        self.found.add(
-            codes::UNKNOWN_TOPIC,
-            at,
-            message,
-            suggest::instead_of(topic, known, "topics"),
-        );
+        let fix = match published.as_slice() {
+            [] => "add the system that publishes it, and its owner".to_owned(),
+            _ => suggest::instead_of(topic, known, "topics"),
+        };
+        self.found.add(codes::UNKNOWN_TOPIC, at, message, fix);
     }
 
     /// The canonical and observed topics that the normalizers of this file write, each with the

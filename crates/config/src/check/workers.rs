@@ -44,7 +44,10 @@ impl Check<'_> {
         let system = worker.get("system").and_then(Value::as_str);
         let system = system.filter(|_| role != Role::Sink);
         if let Some(system) = system.filter(|system| !self.systems.contains_key(*system)) {
-            let fix = suggest::instead_of(system, self.system_names(), "systems");
+            let fix = match self.system_names().next() {
+                Some(_) => suggest::instead_of(system, self.system_names(), "systems"),
+                None => format!("add `{system}:` under `systems`"),
+            };
             let message = format!("there is no system `{system}`");
             self.found.add(codes::UNKNOWN_SYSTEM, at.key("system"), message, fix);
         }
