@@ -67,6 +67,10 @@ impl Catalog for BuiltIn {
         flow::check_pack(pack)
     }
 
+    fn check_mappings(&self, pack: &Pack) -> Vec<Finding> {
+        flow::check_mappings(pack)
+    }
+
     fn check_file(&self, file: &Value, found: &mut Violations) {
         folders::check(file, found);
     }

@@ -187,14 +187,17 @@ fn whole_spec(pack: &Pack, settings: Map<String, Value>) -> Result<Spec, Report>
     Ok(Spec { pack: mappings(pack)?, system, settings, owned })
 }
 
-/// What is wrong with a pack as a whole, apart from any configuration: its captures against its
-/// schemas, and its mappings.
+/// What is wrong with the captures of a pack, also against its schemas.
 pub(crate) fn check_pack(pack: &Pack) -> Vec<Finding> {
     let mut found = Violations::new();
     for kind in pack.capture_kinds().filter_map(captures::kind) {
         captures::check_pack(&kind, pack, &mut found);
     }
-    let mut findings = pack.capture_report(found).findings().to_vec();
+    pack.capture_report(found).findings().to_vec()
+}
+
+/// What is wrong with the mappings of a pack, apart from any configuration.
+pub(crate) fn check_mappings(pack: &Pack) -> Vec<Finding> {
     let value = |setting: &Setting| match (&setting.default, setting.kind) {
         (Some(default), _) => default.clone(),
         (None, SettingType::String) => Value::from("value"),
@@ -204,10 +207,9 @@ pub(crate) fn check_pack(pack: &Pack) -> Vec<Finding> {
     // A mapping is compiled against the types of the settings alone.
     let settings = pack.settings.iter().map(|(name, setting)| (name.clone(), value(setting)));
     match whole_spec(pack, settings.collect()) {
-        Ok(spec) => findings.extend(load_normalizer(spec, pack).err().into_iter().flatten()),
-        Err(report) => findings.extend(report.findings().iter().cloned()),
+        Ok(spec) => load_normalizer(spec, pack).err().unwrap_or_default(),
+        Err(report) => report.findings().to_vec(),
     }
-    findings
 }
 
 /// The settings that the fixtures of a pack are written for.

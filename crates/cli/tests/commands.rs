@@ -75,6 +75,41 @@ fn what_stands_under_entities_wins_over_the_pack_key_by_key() {
 }
 
 #[test]
+fn mistakes_in_the_file_the_captures_and_the_mappings_come_in_one_round() {
+    let sandbox = Sandbox::new();
+    let files = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems/sunrise");
+    let pack = sandbox.path("pack");
+    let copied = std::process::Command::new("cp").arg("-r").arg(files).arg(&pack).status().unwrap();
+    assert!(copied.success());
+    let edit = |file: std::path::PathBuf, from: &str, to: &str| {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from}");
+        fs::write(file, text.replacen(from, to, 1)).unwrap();
+    };
+    sandbox.configure(|yaml| yaml.replace("pack: sunrise", "pack: ./pack"));
+    let found = || {
+        let output = sandbox.output(&["--output", "json", "validate"]);
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let told = |one: &serde_json::Value| format!("{} {}", one["code"], one["file"]);
+        found.as_array().unwrap().iter().map(|one| told(one).replace('"', "")).collect::<Vec<_>>()
+    };
+    let order = pack.join("mappings/order.vrl");
+    edit(order, "", "nothing = .no_such_column\n");
+    assert_eq!(found(), ["TL2002 ./pack/mappings/order.vrl"]);
+    sandbox.configure(|yaml| yaml.replace("poll: 20ms", "pol: 20ms"));
+    assert_eq!(found(), ["TL0110 throughline.yaml", "TL2002 ./pack/mappings/order.vrl"]);
+    edit(pack.join("capture.yaml"), "    mode: replace", "    delimeter: ','\n    mode: replace");
+    assert_eq!(
+        found(),
+        [
+            "TL0110 throughline.yaml",
+            "TL0110 ./pack/capture.yaml",
+            "TL2002 ./pack/mappings/order.vrl"
+        ]
+    );
+}
+
+#[test]
 fn the_examples_beside_the_connectors_are_valid() {
     let sandbox = Sandbox::new();
     for connector in ["producers/files", "sinks/files"] {

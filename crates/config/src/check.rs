@@ -57,6 +57,7 @@ pub(crate) fn check(root: &Node, folder: &FilePath, catalog: &dyn Catalog) -> Ch
     check.workers();
     check.owners_of_all_entities();
     catalog.check_file(&value, &mut check.found);
+    check.mappings();
     let mut found = check.found;
     let config = if found.is_empty() && check.pack_findings.is_empty() {
         build::config(&value, folder, &check.systems)
@@ -96,6 +97,17 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
+    /// The mappings are told together with what else is wrong. Where nothing is, they are compiled
+    /// for their systems.
+    fn mappings(&mut self) {
+        if self.found.is_empty() && self.pack_findings.is_empty() {
+            return;
+        }
+        for pack in self.packs.values().flatten() {
+            self.pack_findings.extend(self.catalog.check_mappings(pack));
+        }
+    }
+
     /// Whether nothing was found at this place or inside it.
     fn sound(&self, path: &Path) -> bool {
         !self.found.iter().any(|violation| violation.path.starts_with(path))

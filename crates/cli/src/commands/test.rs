@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use serde_json::{Map, Value, json};
+use throughline_config::Report;
 use throughline_config::pack::{self, Pack};
 use throughline_event::EntityName;
 use throughline_processor_normalizer::{FixtureError, Fixtures, Spec};
@@ -50,6 +51,11 @@ pub(crate) fn run(global: &Global, pack: Option<&str>, update: bool) -> Result<E
             let files = packs::find(name)?;
             let loaded = pack::load(files, &BuiltIn)
                 .or_else(|report| super::refuse(&report, global.output))?;
+            // Also of the mappings without a fixture.
+            let wrong = flow::check_mappings(&loaded);
+            if !wrong.is_empty() {
+                return super::refuse(&Report::new(wrong), global.output);
+            }
             let spec =
                 flow::test_spec(&loaded).or_else(|report| super::refuse(&report, global.output))?;
             test(&loaded, spec)?;

@@ -110,7 +110,12 @@ pub(crate) fn check(
         });
     }
     let mut rest = Violations::new();
-    whole(kind, &complete(kind.kind, &options, pack), system, pack, &mut rest);
+    let complete = complete(kind.kind, &options, pack);
+    if options.contains_key(ENTITIES) {
+        whole(kind, &complete, system, pack, &mut rest);
+    } else {
+        (kind.validate)(complete, &Path::root(), &mut rest);
+    }
     found.add_from(&Path::root(), part);
     found.add_from(&Path::root(), rest);
 }

@@ -40,7 +40,11 @@ pub fn load(files: Arc<dyn PackFiles>, catalog: &dyn Catalog) -> Result<Pack, Re
     let SystemYaml { name, title, version, settings, .. } = yaml;
     let pack = Pack { name, title, version, settings, entities, capture, capture_file, files };
     findings.extend(catalog.check_pack(&pack));
-    if findings.is_empty() { Ok(pack) } else { Err(Report::new(findings)) }
+    if findings.is_empty() {
+        return Ok(pack);
+    }
+    findings.extend(catalog.check_mappings(&pack));
+    Err(Report::new(findings))
 }
 
 const SYSTEM: &str = "system.yaml";
@@ -149,6 +153,7 @@ impl Loader<'_> {
             found.add(codes::UNKNOWN_KIND, kind, message, fix);
             return section;
         }
+        let shape = self.catalog.capture_schema(kind).and_then(|schema| Shape::new(schema).ok());
         for (entity, options) in entities.as_object().into_iter().flatten() {
             let at = Path::from([kind, entity]);
             if let Some(names) = names.filter(|names| !names.contains(entity)) {
@@ -159,9 +164,8 @@ impl Loader<'_> {
                 continue;
             }
             let mut part = Violations::new();
-            if let Some(schema) = self.catalog.capture_schema(kind).filter(|_| options.is_object())
-            {
-                shape(schema, options, &mut part);
+            if let Some(shape) = shape.as_ref().filter(|_| options.is_object()) {
+                shape.check(options, &mut part);
             }
             match EntityName::new(entity) {
                 Ok(name) if part.is_empty() && options.is_object() => {
