@@ -24,6 +24,7 @@ mod options;
 mod probe;
 mod producer;
 mod reader;
+mod rule;
 mod schemas;
 mod signal;
 mod topics;
