@@ -23,6 +23,7 @@ pub use cursor::{Block, Cursor, DecodeError, MAX_DEPTH};
 pub use framing::{FRAME_HEADER_LEN, FrameError, SchemaId, frame_into, put_frame_header, unframe};
 pub use json::{JsonError, JsonProblem, default_to_datum, json_to_datum, write_json};
 pub use schema::{Field, Logical, Node, Record, Schema, SchemaError};
+pub use time::timestamp_text;
 pub use write::{
     put_block, put_block_end, put_boolean, put_bytes, put_double, put_float, put_int, put_long,
     put_str, put_union_branch,

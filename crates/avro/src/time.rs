@@ -81,6 +81,13 @@ pub(crate) fn write_timestamp(ticks: i64, unit: Unit, utc: bool, out: &mut Vec<u
     true
 }
 
+/// Microseconds since the epoch as RFC 3339 in UTC; nothing outside its years.
+pub fn timestamp_text(micros: i64) -> Option<String> {
+    let mut out = Vec::new();
+    write_timestamp(micros, Unit::Micros, true, &mut out).then_some(())?;
+    String::from_utf8(out).ok()
+}
+
 /// Days since the epoch of `YYYY-MM-DD`.
 pub(crate) fn parse_date(text: &str) -> Option<i64> {
     let mut rest = text.as_bytes();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use throughline_avro::{Schema, SchemaId};
 use throughline_event::{Offset, TopicName, TopicPartition};
 
-use crate::consumer::{Consumer, ConsumerOptions, Isolation};
+use crate::consumer::{Committed, Consumer, ConsumerOptions, Isolation};
 use crate::decode::Entry;
 use crate::options::BusOptions;
 use crate::producer::TransactionalProducer;
@@ -190,7 +190,19 @@ impl Bus {
         &self,
         group: &str,
         topics: &[TopicName],
-    ) -> Result<Vec<(TopicPartition, Option<Offset>)>, BusError> {
-        crate::reader::committed(&self.0.options, &self.0.topics, group, topics)
+    ) -> Result<Vec<(TopicPartition, Option<Committed>)>, BusError> {
+        crate::offsets::committed(&self.0.options, &self.0.topics, group, topics)
+    }
+
+    /// Sets where a group without members goes on; a worker then takes the offsets for its own.
+    ///
+    /// # Errors
+    /// [`BusError::GroupInUse`] while a worker runs.
+    pub fn set_committed(
+        &self,
+        group: &str,
+        offsets: &[(TopicPartition, Offset)],
+    ) -> Result<(), BusError> {
+        crate::offsets::set(&self.0.options, group, offsets)
     }
 }

@@ -18,7 +18,7 @@ use throughline_event::{Offset, RecordBatch, TopicName, TopicPartition};
 
 use crate::BusError;
 use crate::decode::{Decoder, Undecodable};
-use crate::error::{is_fenced, is_transient, reason, recovery};
+use crate::error::{Recovery, is_fenced, is_transient, reason, recovery};
 use crate::options::BusOptions;
 use crate::schemas::Schemas;
 use crate::signal::{Waited, Waker};
@@ -26,8 +26,9 @@ use crate::topics::Topics;
 use context::{Change, carry_out};
 use filled::{Filled, is_of};
 pub use lag::PartitionLag;
+pub use lists::Committed;
+pub(crate) use lists::{committed_of, list_to_commit, list_with_offsets, offsets_of};
 use lists::{list, partitions_of};
-pub(crate) use lists::{list_with_offsets, offsets_of};
 pub use options::{ConsumerOptions, From, Isolation, Rebalance};
 pub(crate) use pump::{Next, Pump, config, with_ends};
 
@@ -42,6 +43,10 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_secs(300);
 /// After so long with its coordinator a member has heard everything that the coordinator knows of
 /// it: three times the session timeout.
 const RECONNECTED: Duration = Duration::from_secs(30);
+
+/// How long after a topic was first heard of it may be unknown again. Topics are created before they
+/// are read, so this is for brokers that hear of it late.
+const UNKNOWN_TOPIC: Duration = Duration::from_secs(5);
 
 /// How long calls to the coordinator may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -88,6 +93,7 @@ pub struct Consumer {
     pump: Pump,
     decoder: Decoder,
     topics: Arc<Topics>,
+    subscribed: Vec<TopicName>,
     from: From,
     group: String,
     instance: Option<String>,
@@ -118,7 +124,8 @@ impl Consumer {
             .set("session.timeout.ms", SESSION_TIMEOUT.as_millis().to_string())
             .set("heartbeat.interval.ms", "2000")
             .set("max.poll.interval.ms", MAX_POLL_INTERVAL.as_millis().to_string())
-            .set("topic.metadata.refresh.interval.ms", "60000");
+            .set("topic.metadata.refresh.interval.ms", "60000")
+            .set("topic.metadata.propagation.max.ms", UNKNOWN_TOPIC.as_millis().to_string());
         config.set("auto.offset.reset", "error");
         config.set(
             "partition.assignment.strategy",
@@ -131,11 +138,11 @@ impl Consumer {
             config.set("group.instance.id", instance);
         }
         let pump = Pump::new(&config, &group)?;
-        let names: Vec<&str> = topics.iter().map(TopicName::as_str).collect();
         let consumer = Self {
             pump,
             decoder: Decoder::new(schemas),
             topics: topic_client,
+            subscribed: topics,
             from,
             group,
             instance,
@@ -144,6 +151,7 @@ impl Consumer {
             paused: Vec::new(),
             assignment: Vec::new(),
         };
+        let names: Vec<&str> = consumer.subscribed.iter().map(TopicName::as_str).collect();
         let subscribed = consumer.pump.consumer.subscribe(&names);
         subscribed.map_err(|error| consumer.failed("subscribe", &error))?;
         Ok(consumer)
@@ -231,8 +239,7 @@ impl Consumer {
                 Ok(()) => return Ok(()),
                 Err(error) if Instant::now() >= deadline => return Err(self.failed("seek", &error)),
                 Err(_) if !self.assignment.contains(partition) => {
-                    let error = KafkaError::Seek(format!("{partition} is not assigned"));
-                    return Err(self.failed("seek", &error));
+                    return Err(self.refused("seek", format!("{partition} is not assigned")));
                 }
                 Err(_) => std::thread::sleep(Duration::from_millis(5)),
             }
@@ -265,7 +272,7 @@ impl Consumer {
         if offsets.is_empty() {
             return Ok(());
         }
-        let committed = self.pump.consumer.commit(&list_with_offsets(offsets), CommitMode::Sync);
+        let committed = self.pump.consumer.commit(&list_to_commit(offsets), CommitMode::Sync);
         committed.map_err(|error| self.failed("commit offsets", &error))
     }
 
@@ -273,13 +280,13 @@ impl Consumer {
     pub fn committed(
         &self,
         partitions: &[TopicPartition],
-    ) -> Result<Vec<(TopicPartition, Option<Offset>)>, BusError> {
+    ) -> Result<Vec<(TopicPartition, Option<Committed>)>, BusError> {
         let found = self
             .pump
             .consumer
             .committed_offsets(list(partitions), CALL_TIMEOUT)
             .map_err(|error| self.failed("read committed offsets", &error))?;
-        Ok(offsets_of(&found))
+        Ok(committed_of(&found))
     }
 
     /// The partitions that this member holds.
@@ -291,8 +298,8 @@ impl Consumer {
     /// poll whose offsets are sent.
     pub fn group(&self) -> Result<ConsumerGroup, BusError> {
         let metadata = self.pump.consumer.group_metadata();
-        let none = || KafkaError::Subscription("the member is in no group".to_owned());
-        metadata.map(ConsumerGroup).ok_or_else(|| self.failed("describe", &none()))
+        let none = || self.refused("describe", "the member is in no group".to_owned());
+        metadata.map(ConsumerGroup).ok_or_else(none)
     }
 
     /// How far behind it is, measured every five seconds.
@@ -375,8 +382,30 @@ impl Consumer {
             {
                 Ok(())
             }
+            Some(
+                RDKafkaErrorCode::UnknownPartition
+                | RDKafkaErrorCode::UnknownTopic
+                | RDKafkaErrorCode::UnknownTopicOrPartition,
+            ) => Err(self.deleted().unwrap_or_else(|| self.failed("read", error))),
             _ => Err(self.failed("read", error)),
         }
+    }
+
+    /// A topic that was there when this member was made and is not any more, if one is. A broker that
+    /// merely has not heard of a partition yet says the same to the client.
+    fn deleted(&self) -> Option<BusError> {
+        self.subscribed.iter().find_map(|topic| match self.topics.info(topic) {
+            Err(BusError::UnknownTopic { topic, .. }) => {
+                Some(BusError::TopicDeleted { topic, group: self.group.clone() })
+            }
+            _ => None,
+        })
+    }
+
+    /// What this member cannot do in the state that it is in.
+    fn refused(&self, action: &'static str, reason: String) -> BusError {
+        let (group, recovery) = (self.group.clone(), Recovery::Retry);
+        BusError::Consumer { action, group, reason, recovery }
     }
 
     fn failed(&self, action: &'static str, error: &KafkaError) -> BusError {

@@ -266,6 +266,42 @@ pub enum BusError {
         /// The offset behind the last record.
         end: Offset,
     },
+    /// A group's next offset was committed by somebody else.
+    #[error(
+        "TL0527: {group} would go on at offset {offset} of {partition}, which another program has \
+         committed: it was a member of the group, and what it read before that offset never \
+         arrived; end it and the worker, then `throughline offsets set {group} {topic} {number} \
+         OFFSET` with the place to go on at, 0 for all of it",
+        topic = partition.topic, number = partition.partition
+    )]
+    ForeignOffset {
+        /// The partition.
+        partition: TopicPartition,
+        /// The consumer group.
+        group: String,
+        /// The offset that was committed.
+        offset: Offset,
+    },
+    /// A topic was deleted while it was read.
+    #[error(
+        "TL0529: {topic} was deleted while {group} read it, and what it had not read is lost; \
+         restore the topic, or start the worker again to go on with an empty one"
+    )]
+    TopicDeleted {
+        /// The topic.
+        topic: TopicName,
+        /// The consumer group.
+        group: String,
+    },
+    /// Offsets of a group were to be set while it has members.
+    #[error(
+        "TL0528: {group} has members that read: stop its worker, wait ten seconds if it was killed, \
+         and try again"
+    )]
+    GroupInUse {
+        /// The consumer group.
+        group: String,
+    },
     /// The brokers do not serve what the client needs for its promises.
     #[error(
         "TL0525: the brokers at {brokers} serve {api} up to version {found}, and {needed} is \
@@ -335,6 +371,9 @@ impl BusError {
             Self::Client { .. } => "TL0520",
             Self::BrokersTooOld { .. } => "TL0525",
             Self::OutOfRange { .. } => "TL0526",
+            Self::ForeignOffset { .. } => "TL0527",
+            Self::GroupInUse { .. } => "TL0528",
+            Self::TopicDeleted { .. } => "TL0529",
         }
     }
 }

@@ -14,15 +14,18 @@
 //! - A record that cannot be read is handed over as such; a registry that is away is an error.
 //! - Memory is bounded by [`BusOptions::memory`] for each client, and the batch it fills.
 
+mod block_on;
 mod bus;
 mod client;
 mod consumer;
 mod decode;
 pub mod embedded;
 mod error;
+mod offsets;
 mod options;
 mod probe;
 mod producer;
+mod reach;
 mod reader;
 mod rule;
 mod schemas;
@@ -31,7 +34,8 @@ mod topics;
 
 pub use bus::Bus;
 pub use consumer::{
-    Consumer, ConsumerGroup, ConsumerOptions, From, Isolation, PartitionLag, Polled, Rebalance,
+    Committed, Consumer, ConsumerGroup, ConsumerOptions, From, Isolation, PartitionLag, Polled,
+    Rebalance,
 };
 pub use decode::{Entry, Part, Undecodable, Unreadable};
 pub use error::{BusError, Cause, Recovery};

@@ -14,7 +14,7 @@ use throughline_event::{Micros, Offset, PartitionId, TopicName, TopicPartition};
 
 use crate::BusError;
 use crate::client::{ClientLog, base_config};
-use crate::consumer::{ConsumerGroup, list_with_offsets};
+use crate::consumer::{ConsumerGroup, list_to_commit};
 use crate::error::{Cause, Recovery, is_fenced, reason};
 use crate::options::BusOptions;
 use delivery::{DeliveryContext, Failure};
@@ -200,7 +200,7 @@ impl TransactionalProducer {
         if next.is_empty() {
             return Ok(());
         }
-        let list = list_with_offsets(next);
+        let list = list_to_commit(next);
         self.repeat("add offsets to", self.timeout, |producer| {
             producer.send_offsets_to_transaction(&list, &group.0, CALL_TIMEOUT)
         })

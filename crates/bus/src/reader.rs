@@ -4,14 +4,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
 use throughline_event::{Offset, PartitionId, TopicName, TopicPartition};
 
 use crate::BusError;
-use crate::consumer::{Isolation, Next, Pump, config, list_with_offsets, offsets_of, with_ends};
+use crate::consumer::{Isolation, Next, Pump, config, list_with_offsets, with_ends};
 use crate::decode::{Decoder, Entry};
 use crate::error::{Recovery, is_transient, reason, recovery};
 use crate::options::BusOptions;
@@ -324,24 +323,4 @@ fn failed(error: &KafkaError) -> BusError {
         reason: reason(error),
         recovery: recovery(error),
     }
-}
-
-/// What a group has committed, by a client that does not join it.
-pub(crate) fn committed(
-    options: &BusOptions,
-    topics: &Topics,
-    group: &str,
-    names: &[TopicName],
-) -> Result<Vec<(TopicPartition, Option<Offset>)>, BusError> {
-    let config = config(options, group, Isolation::ReadCommitted);
-    let pump = Pump::new(&config, group)?;
-    let mut list = TopicPartitionList::new();
-    for topic in names {
-        let partitions = topics.info(topic)?.partitions;
-        if partitions > 0 {
-            list.add_partition_range(topic.as_str(), 0, partitions - 1);
-        }
-    }
-    let found = pump.consumer().committed_offsets(list, options.timeout);
-    Ok(offsets_of(&found.map_err(|error| failed(&error))?))
 }

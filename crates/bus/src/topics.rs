@@ -1,11 +1,5 @@
 //! Topics: created with the right settings, or found to have them.
 
-use std::future::Future;
-use std::net::{TcpStream, ToSocketAddrs};
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -15,12 +9,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use throughline_event::{Offset, PartitionId, TopicName};
 
 use crate::BusError;
+use crate::block_on::block_on;
 use crate::client::base_config;
 use crate::error::{is_transient, reason};
 use crate::options::BusOptions;
-
-/// How long a TCP connection may take when a broker did not answer and the reason is looked for.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+use crate::reach::why_not;
 
 /// What happens to old records of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,7 +229,7 @@ impl Topics {
             .validate_only(validate_only)
             .request_timeout(Some(self.timeout))
             .operation_timeout(Some(self.timeout));
-        let created = wait(self.client.create_topics([&topic], &options));
+        let created = block_on(self.client.create_topics([&topic], &options));
         let created = created.map_err(|error| self.refused("create", &spec.topic, &error))?;
         match created.into_iter().next() {
             Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => Ok(false),
@@ -284,7 +277,7 @@ impl Topics {
         }
         let resource = [ResourceSpecifier::Topic(spec.topic.as_str())];
         let options = AdminOptions::new().request_timeout(Some(self.timeout));
-        let found = wait(self.client.describe_configs(&resource, &options));
+        let found = block_on(self.client.describe_configs(&resource, &options));
         let found = found.map_err(|error| self.refused("describe", &spec.topic, &error))?;
         let policy = match found.into_iter().next() {
             Some(Ok(found)) => found.get("cleanup.policy").and_then(|entry| entry.value.clone()),
@@ -319,7 +312,7 @@ impl Topics {
 
     fn unreachable(&self, error: &KafkaError) -> BusError {
         let (brokers, waited) = (self.brokers.clone(), self.timeout);
-        let reason = probe(&brokers).unwrap_or_else(|| reason(error));
+        let reason = why_not(&brokers).unwrap_or_else(|| reason(error));
         BusError::BrokersUnreachable { brokers, waited, reason }
     }
 }
@@ -332,39 +325,6 @@ impl std::fmt::Debug for Topics {
 
 fn count(topic: &rdkafka::metadata::MetadataTopic) -> i32 {
     i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)
-}
-
-/// Why the first address that fails does; the client only says that time ran out.
-fn probe(brokers: &str) -> Option<String> {
-    brokers.split(',').map(str::trim).find_map(|broker| match broker.to_socket_addrs() {
-        Err(error) => Some(format!("{broker}: {error}")),
-        Ok(mut addresses) => {
-            let address = addresses.next()?;
-            let failed = TcpStream::connect_timeout(&address, PROBE_TIMEOUT).err();
-            Some(match failed {
-                Some(error) => format!("{broker}: {error}"),
-                None => format!("{broker} takes connections but does not answer like a broker"),
-            })
-        }
-    })
-}
-
-/// Waits for a future on this thread; those of the admin client are woken by its own thread.
-fn wait<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(output) => return output,
-            Poll::Pending => std::thread::park(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -57,7 +57,8 @@ fn a_batch_ends_at_its_limits_and_says_what_to_commit() {
     assert_eq!(commits.last().unwrap()[..], [(partition(&topic, 0), Offset(10))]);
     consumer.commit(&commits[0]).unwrap();
     let committed = consumer.committed(&[partition(&topic, 0)]).unwrap();
-    assert_eq!(committed, [(partition(&topic, 0), Some(commits[0][0].1))]);
+    let ours = Committed { offset: commits[0][0].1, ours: true };
+    assert_eq!(committed, [(partition(&topic, 0), Some(ours))]);
     consumer.close();
 
     // The next member of the group goes on behind what was committed.
@@ -176,7 +177,7 @@ fn rebalance_keeps_order(rebalance: Rebalance) {
     }
 }
 
-struct StopAll<'a>([&'a AtomicBool; 2]);
+pub(crate) struct StopAll<'a>(pub(crate) [&'a AtomicBool; 2]);
 
 impl Drop for StopAll<'_> {
     fn drop(&mut self) {

@@ -7,6 +7,7 @@
 mod consume;
 mod embedding;
 mod errors;
+mod offsets;
 mod read;
 mod registry;
 mod support;

@@ -1,7 +1,7 @@
 //! Topics: created, checked, described; and a bus that is not there.
 
 use std::net::TcpListener;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use throughline_bus::*;
 use throughline_event::*;
@@ -129,4 +129,33 @@ fn brokers_that_are_not_there_are_named_with_the_reason() {
 fn options_that_cannot_work_are_refused_before_anything_is_reached() {
     let error = Bus::connect(BusOptions::new("", "http://127.0.0.1:1")).unwrap_err();
     assert!(matches!(error, BusError::Options { option: "bus.brokers", .. }), "{error}");
+}
+
+#[test]
+fn a_topic_that_is_deleted_under_a_member_stops_it_and_is_named() {
+    use rdkafka::admin::{AdminClient, AdminOptions};
+    use rdkafka::client::DefaultClientContext;
+    let bus = start();
+    let topic = topic(&bus, 1, Cleanup::Delete);
+    let ids = register(&bus, &topic);
+    write(&bus, &topic, ids, 0..3);
+    let mut member = consumer(&bus, &topic);
+    assert_eq!(read_numbers(&mut member, 3).len(), 3);
+
+    let mut config = rdkafka::ClientConfig::new();
+    config.set("bootstrap.servers", &bus.options().brokers);
+    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let options = AdminOptions::new();
+    let deleted = runtime().block_on(admin.delete_topics(&[topic.as_str()], &options)).unwrap();
+    assert!(deleted[0].is_ok(), "{deleted:?}");
+    let deadline = Instant::now() + PATIENCE;
+    let mut batch = RecordBatch::new();
+    let error = loop {
+        assert!(Instant::now() < deadline, "the member was not told");
+        if let Err(error) = member.poll(&mut batch, 10, 1 << 20, Duration::from_millis(100)) {
+            break error;
+        }
+    };
+    assert_eq!((error.code(), error.recovery()), ("TL0529", Recovery::Stop), "{error}");
+    assert!(error.to_string().contains(topic.as_str()), "{error}");
 }

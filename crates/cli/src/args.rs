@@ -113,8 +113,11 @@ pub(crate) enum Command {
     /// Schemas of the registry.
     #[command(subcommand)]
     Schemas(Schemas),
-    /// How far each worker is behind.
+    /// How far each worker is behind, and what it is doing.
     Lag,
+    /// Where workers go on.
+    #[command(subcommand)]
+    Offsets(Offsets),
     /// Dead letters.
     #[command(subcommand)]
     Dlq(Dlq),
@@ -218,8 +221,43 @@ pub(crate) enum Dlq {
     Show {
         /// The worker.
         worker: String,
-        /// The id as `dlq list --output json` prints it.
+        /// The id as `dlq list` prints it.
         id: Option<String>,
+    },
+    /// Say that dead letters were dealt with: they are listed no more. Not for those of parked keys,
+    /// which resume by themselves.
+    Resolve {
+        /// The worker.
+        worker: String,
+        /// The ids as `dlq list --output json` prints them.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        ids: Vec<String>,
+        /// All of the worker that are not parked.
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+/// What to do with the places where workers go on.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Offsets {
+    /// The committed offsets of processors and sinks, and who has committed them.
+    List {
+        /// One worker, or its consumer group.
+        worker: Option<String>,
+    },
+    /// Let a worker that is stopped go on elsewhere.
+    Set {
+        /// The worker, or its consumer group.
+        worker: String,
+        /// A topic that a processor or sink reads; `beginning` for a producer, which then reads its
+        /// source from the beginning.
+        topic: String,
+        /// The partition.
+        #[arg(requires = "offset")]
+        partition: Option<i32>,
+        /// The offset of the record to go on with; 0 for all of them.
+        offset: Option<i64>,
     },
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod dlq;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod lag;
+pub(crate) mod offsets;
 pub(crate) mod reference;
 pub(crate) mod schemas;
 pub(crate) mod tail;

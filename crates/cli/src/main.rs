@@ -62,6 +62,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Topics { topic } => commands::topics::run(&global, topic.as_deref()),
         Command::Schemas(what) => commands::schemas::run(&global, &what),
         Command::Lag => commands::lag::run(&global),
+        Command::Offsets(what) => commands::offsets::run(&global, &what),
         Command::Dlq(what) => commands::dlq::run(&global, &what),
         Command::Explain { code } => commands::explain::run(&code),
         Command::Reference { what } => commands::reference::run(what),

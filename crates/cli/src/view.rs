@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use throughline_avro::{Cursor, write_json};
-use throughline_event::{Datum, Record};
+use throughline_event::{Datum, Micros, Record};
 
 /// A datum as JSON; text that says why when it is damaged.
 pub(crate) fn datum(datum: Datum<'_>) -> Value {
@@ -26,4 +26,11 @@ pub(crate) fn record(record: &Record<'_>, keys_only: bool) -> Value {
         shown["value"] = record.value.map_or(Value::Null, datum);
     }
     shown
+}
+
+/// A point in time for people and programs: RFC 3339, or the number where it has no such form.
+pub(crate) fn time(at: Micros) -> String {
+    // Milliseconds are as fine as a person can use.
+    throughline_avro::timestamp_text(at.millis().saturating_mul(1_000))
+        .unwrap_or_else(|| at.0.to_string())
 }

@@ -186,7 +186,7 @@ fn a_target_that_is_taken_away_is_missed_while_it_runs_and_at_the_next_start() {
     fs::rename(&target, &away).unwrap();
     stock(&sandbox, [1, 20, 30]);
     let up = sandbox.start(&["up"]);
-    told("TL0611");
+    told("TL0620");
     assert_eq!(held(&sandbox), []);
     assert_eq!(up.drain(), Some(1), "a worker halted");
     fs::remove_dir_all(&target).unwrap();

@@ -12,6 +12,8 @@ mod crash;
 mod disk;
 mod faults;
 mod flow;
+mod letters;
+mod offsets;
 mod oracle;
 mod packs;
 mod registry;

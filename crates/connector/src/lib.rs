@@ -19,6 +19,6 @@ pub use processor::{
 };
 pub use producer::{
     CaptureBatch, CaptureError, Captured, CapturedEntity, Item, PartitionRule, Producer,
-    ProducerContext, Rejection,
+    ProducerContext, Reading, Rejection,
 };
 pub use sink::{DeliverError, Disposition, Receipt, RecordPosition, Sink, SinkContext};

@@ -43,6 +43,15 @@ pub struct CapturedEntity {
     pub partitions: PartitionRule,
 }
 
+/// One version of something that is read as a whole: a file that may be replaced by a better one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    /// Its name, the same for all versions: `orders.csv`.
+    pub source: String,
+    /// Tells this version from the others, also after a restart.
+    pub version: u64,
+}
+
 /// A row or document that cannot be published: it goes to the dead letters with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
@@ -56,6 +65,9 @@ pub struct Rejection {
     pub reason: String,
     /// The input as it was, bounded in size, with dropped columns removed.
     pub input: Vec<u8>,
+    /// What it was read from, when a later version of that can mend it: its dead letter is resolved
+    /// by the [`Item::ReadWhole`] of another version.
+    pub reading: Option<Reading>,
 }
 
 /// One thing read from the source, in source order. `entity` is a place in
@@ -123,6 +135,8 @@ pub enum Item {
         entity: usize,
         /// The dump's family, the same for each replacement of the same file.
         scope: String,
+        /// Which version of it, as in [`Reading`].
+        version: u64,
     },
     /// The dump is complete; keys that were not seen are deleted.
     SweepEnd {
@@ -144,6 +158,14 @@ pub enum Item {
     },
     /// Something that cannot be published.
     Rejected(Rejection),
+    /// This version was read to its end: dead letters that came from other versions of the same
+    /// source are resolved.
+    ReadWhole {
+        /// The entity.
+        entity: usize,
+        /// What was read.
+        reading: Reading,
+    },
 }
 
 /// What one [`Producer::capture`] read; published in one Kafka transaction with the position.

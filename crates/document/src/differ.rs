@@ -1,5 +1,7 @@
 //! The comparison, inside one transaction.
 
+mod letters;
+
 use std::collections::HashMap;
 
 use rusqlite::types::ValueRef;

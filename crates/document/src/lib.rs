@@ -11,6 +11,8 @@
 //! - The set of keys that a sweep has seen is one bit per key in memory. It survives transactions,
 //!   not a restart: the producer reads the dump again from its start, and what is already published
 //!   is found to be the same.
+//! - Beside the documents it knows which dead letters of a producer are open, and from which reading
+//!   of which source they came, so that they can be resolved when the source was mended.
 //!
 //! Leaves to others: who publishes, which version a change has, reading the topics.
 

@@ -118,6 +118,13 @@ impl Store {
         self.memory.offsets.get(at).copied().unwrap_or(Offset(0))
     }
 
+    /// The newest version of any document or delete; 0 for an empty store. Looks at all of them.
+    pub fn newest_version(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT coalesce(max(version), 0) FROM document";
+        let newest = self.connection.query_row(sql, [], |row| row.get(0));
+        newest.map_err(|source| self.failed(source))
+    }
+
     /// Begins a transaction, which spans one Kafka transaction. Dropping it takes it back.
     pub fn transaction(&mut self) -> Result<Differ<'_>, StoreError> {
         Differ::begin(&self.connection, &mut self.memory)

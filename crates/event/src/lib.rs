@@ -11,6 +11,7 @@ mod money;
 mod name;
 mod position;
 mod quantity;
+mod role;
 mod secret;
 mod source;
 pub mod suggest;
@@ -29,6 +30,7 @@ pub use name::{
 };
 pub use position::{Position, Version};
 pub use quantity::Quantity;
+pub use role::Role;
 pub use secret::{NotAReference, Secret, SecretError, SecretRef, SecretSource};
 pub use source::Source;
 pub use time::Micros;

@@ -96,23 +96,6 @@ word!(
     WorkerName, "worker"
 );
 
-impl WorkerName {
-    /// The transactional id of a producer: the broker lets one instance of it commit.
-    pub fn producer_id(&self) -> String {
-        format!("throughline-producer-{self}")
-    }
-
-    /// The consumer group of a processor, whose offsets say how far it is.
-    pub fn processor_group(&self) -> String {
-        format!("throughline-processor-{self}")
-    }
-
-    /// The consumer group of a sink, whose offsets say how far it is.
-    pub fn sink_group(&self) -> String {
-        format!("throughline-sink-{self}")
-    }
-}
-
 /// A topic: `cdc.<system>.<entity>`, `canonical.<entity>`, `observed.<system>.<entity>`,
 /// `dead.<worker>`, `positions.<producer>`, or any other name that Kafka allows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -266,15 +249,6 @@ mod tests {
         for other in ["canonical.lake", "dead", "dead.", "dead.A", "undead.lake", "dead.a.b"] {
             assert_eq!(TopicName::new(other).unwrap().dead_of(), None, "{other}");
         }
-    }
-
-    #[test]
-    fn groups_and_transactional_ids_keep_their_names() {
-        // Offsets and fencing hang on them: under another name a worker begins again.
-        let worker = WorkerName::new("lake").unwrap();
-        assert_eq!(worker.producer_id(), "throughline-producer-lake");
-        assert_eq!(worker.processor_group(), "throughline-processor-lake");
-        assert_eq!(worker.sink_group(), "throughline-sink-lake");
     }
 
     #[test]

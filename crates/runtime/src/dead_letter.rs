@@ -2,27 +2,33 @@
 
 mod datum;
 pub(crate) mod read;
+mod resolve;
 mod stored;
 
+pub use read::{Damaged, Unresolved, unresolved};
+pub use resolve::resolve;
 pub(crate) use stored::Stored;
 
 use throughline_avro::{DecodeError, Schema, SchemaId};
 use throughline_bus::{Bus, Undecodable};
-use throughline_event::{
-    Datum, Micros, Offset, PartitionId, TopicName, TopicPartition, WorkerName,
-};
+use throughline_event::{Datum, Micros, Offset, PartitionId, TopicPartition, WorkerName};
 
-use crate::WorkerError;
 use crate::host::now;
 
 /// The schema of the values of `dead.<worker>`.
-pub const VALUE_SCHEMA: &str = include_str!("../../../schemas/throughline/dead-letter.avsc");
+const VALUE_SCHEMA: &str = include_str!("../../../schemas/throughline/dead-letter.avsc");
 /// The schema of its keys.
-pub const KEY_SCHEMA: &str = include_str!("../../../schemas/throughline/dead-letter-key.avsc");
+const KEY_SCHEMA: &str = include_str!("../../../schemas/throughline/dead-letter-key.avsc");
+
+/// The schemas of keys and values, parsed.
+pub(crate) fn schemas() -> (Schema, Schema) {
+    let parse = |text| Schema::parse(text).expect("the dead letter's schemas are valid");
+    (parse(KEY_SCHEMA), parse(VALUE_SCHEMA))
+}
 
 /// Where in a worker a record failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum DeadLetterStage {
     /// Reading the source.
     Capture,
     /// Mapping.
@@ -31,8 +37,15 @@ pub enum Stage {
     Deliver,
 }
 
-impl Stage {
-    /// The word in metrics and dead letters.
+impl DeadLetterStage {
+    const ALL: [Self; 3] = [Self::Capture, Self::Process, Self::Deliver];
+
+    /// The stage of a word.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|stage| stage.as_str() == word)
+    }
+
+    /// The word in dead letters.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Capture => "capture",
@@ -76,8 +89,8 @@ pub struct DeadLetter {
     pub id: String,
     /// Who could not deliver it.
     pub worker: WorkerName,
-    /// `capture`, `process` or `deliver`.
-    pub stage: String,
+    /// Where in the worker.
+    pub stage: DeadLetterStage,
     /// Stable code.
     pub code: String,
     /// A short word for grouping.
@@ -109,6 +122,12 @@ pub enum DeadLetterError {
     /// The bytes do not fit the schema.
     #[error("TL0601: could not read the dead letter")]
     Decode(#[from] DecodeError),
+    /// The stage is none of those that there are.
+    #[error("TL0601: the dead letter is of the unknown stage {word:?}")]
+    Stage {
+        /// What stands there.
+        word: String,
+    },
     /// A name in it is not allowed.
     #[error("TL0602: the dead letter has a name that is not allowed")]
     Name(#[from] throughline_event::NameError),
@@ -117,7 +136,24 @@ pub enum DeadLetterError {
     OtherSchema,
 }
 
+impl DeadLetterError {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Decode(_) | Self::Stage { .. } => "TL0601",
+            Self::Name(_) => "TL0602",
+            Self::OtherSchema => "TL0603",
+        }
+    }
+}
+
 impl DeadLetter {
+    /// The partition of the dead-letter topic that it stands in: the one with the number of its
+    /// input's.
+    pub fn partition(&self) -> PartitionId {
+        self.input.as_ref().map_or(PartitionId(0), |input| input.partition.partition)
+    }
+
     /// The id of a record that a processor or sink read. A tombstone resolves the letter that has
     /// the same one.
     pub fn id_of(partition: &TopicPartition, offset: Offset) -> String {
@@ -147,29 +183,20 @@ impl DeadLetter {
     }
 }
 
-/// The dead letters of a topic that were not resolved, oldest first in each partition.
-pub fn unresolved(
-    bus: &Bus,
-    topic: &TopicName,
-    partitions: i32,
-) -> Result<Vec<DeadLetter>, WorkerError> {
-    let mut letters = Vec::new();
-    for partition in (0..partitions).map(PartitionId) {
-        letters.extend(read::unresolved(bus, topic, partition)?);
-    }
-    Ok(letters)
-}
-
 impl DeadLetter {
     /// The dead letter of a record that is not Avro in the registry's wire format.
-    pub(crate) fn undecodable(worker: &WorkerName, stage: Stage, bad: &Undecodable) -> Self {
+    pub(crate) fn undecodable(
+        worker: &WorkerName,
+        stage: DeadLetterStage,
+        bad: &Undecodable,
+    ) -> Self {
         let part = |bytes: &Option<Vec<u8>>| {
             bytes.as_ref().map(|bytes| Part { schema: None, bytes: bytes.clone() })
         };
         Self {
             id: Self::id_of(&bad.partition, bad.offset),
             worker: worker.clone(),
-            stage: stage.as_str().to_owned(),
+            stage,
             code: bad.reason.code().to_owned(),
             kind: "decode".to_owned(),
             reason: crate::chain(&bad.reason),
@@ -197,7 +224,7 @@ impl DeadLetter {
         Self {
             id: format!("{} {} {}", rejection.entity, rejection.place, rejection.code),
             worker: worker.clone(),
-            stage: Stage::Capture.as_str().to_owned(),
+            stage: DeadLetterStage::Capture,
             code: rejection.code.to_owned(),
             kind: "row".to_owned(),
             reason: rejection.reason.clone(),

@@ -3,7 +3,7 @@
 use throughline_bus::{BusError, Recovery};
 use throughline_connector::{BoxError, CaptureError, ConnectError, DeliverError, RecordPosition};
 use throughline_document::StoreError;
-use throughline_event::{EnvelopeError, Offset, TopicPartition, WorkerName};
+use throughline_event::{EntityName, EnvelopeError, Offset, TopicName, TopicPartition, WorkerName};
 
 /// Why a worker stopped before it was asked to.
 #[derive(Debug, thiserror::Error)]
@@ -28,21 +28,39 @@ pub enum WorkerError {
     #[error("the entity {entity} cannot be published")]
     Entity {
         /// The entity.
-        entity: String,
+        entity: EntityName,
         /// The cause.
         #[source]
         source: EnvelopeError,
     },
-    /// A record of a topic that only this worker writes.
+    /// A record of a topic that only this worker writes is one of ours, and damaged or too new.
     #[error(
-        "TL0604: {topic} holds a record that is not ours; restore the topic or remove the record"
+        "TL0604: the record at offset {offset} of {partition} is ours and cannot be read; {fix}"
     )]
-    ForeignRecord {
-        /// The topic.
-        topic: String,
+    DamagedRecord {
+        /// The partition.
+        partition: TopicPartition,
+        /// Its offset.
+        offset: Offset,
+        /// What to do.
+        fix: String,
         /// The cause.
         #[source]
         source: BoxError,
+    },
+    /// The source's position is gone, and what was published from it is not.
+    #[error(
+        "TL0611: {topic} holds no position of {worker}, which has published up to version \
+         {version}: the topic was lost or made anew; restore it, or let the source be read from its \
+         beginning with `throughline offsets set {worker} beginning`"
+    )]
+    PositionLost {
+        /// The producer.
+        worker: WorkerName,
+        /// The topic of its position.
+        topic: TopicName,
+        /// The newest version that it has published.
+        version: i64,
     },
     /// So many keys failed that the program, or the target, is plainly wrong.
     #[error(
@@ -73,9 +91,9 @@ pub enum WorkerError {
     },
     /// The target shows nothing of what it was delivered.
     #[error(
-        "TL0611: the target of {worker} shows nothing of {partition}, which it was delivered up to \
-         offset {offset}; mount or restore the target that was written, or give the sink another \
-         name, which fills a new target from the beginning"
+        "TL0620: the target of {worker} shows nothing of {partition}, which it was delivered up to \
+         offset {offset}; mount or restore the target that was written, or fill a new one from the \
+         beginning: `throughline offsets set {worker} {} {} 0`", partition.topic, partition.partition.0
     )]
     OtherTarget {
         /// The worker.
@@ -119,7 +137,8 @@ impl WorkerError {
             Self::Capture(error) => matches!(error, CaptureError::Halt { .. }),
             Self::Deliver(error) => matches!(error, DeliverError::Halt { .. }),
             Self::Entity { .. }
-            | Self::ForeignRecord { .. }
+            | Self::DamagedRecord { .. }
+            | Self::PositionLost { .. }
             | Self::TooManyParked { .. }
             | Self::OtherTarget { .. }
             | Self::Options { .. } => true,

@@ -5,7 +5,7 @@ use throughline_connector::{
     CapturedEntity, ConnectError, ConnectorOptions, Producer, ProducerContext, Sink, SinkContext,
     options_from_json,
 };
-use throughline_event::{Path, SystemName, Violations, WorkerName};
+use throughline_event::{Path, Role, SystemName, Violations, WorkerName};
 
 use crate::{Host, Worker, WorkerError, producer, sink};
 
@@ -88,63 +88,102 @@ fn check_sink<S: Sink>(options: Value, cx: SinkContext) -> Result<(), WorkerErro
     Ok(reactor()?.block_on(S::check(settings, cx))?)
 }
 
-macro_rules! registry {
-    (
-        $(#[$doc:meta])* $registry:ident, $kind:ident, $trait:ident, $cx:ident, $module:ident,
-        $($field:ident: $function:ident),*
-    ) => {
-        impl $kind {
-            /// A worker of this kind, for the supervisor.
-            pub fn worker(self, options: Value, cx: $cx, host: Host) -> Worker {
-                let (name, health) = (cx.name.clone(), host.metrics.health().clone());
-                let run = move || (self.run)(options.clone(), cx.clone(), &host);
-                Worker { name, role: stringify!($module), health, run: Box::new(run) }
-            }
-        }
-
-        $(#[$doc])*
-        #[derive(Debug, Clone, Default)]
-        pub struct $registry(Vec<$kind>);
-
-        impl $registry {
-            /// An empty list.
-            pub fn new() -> Self {
-                Self::default()
-            }
-
-            /// Adds a kind.
-            #[must_use]
-            pub fn with<C: $trait>(mut self) -> Self {
-                self.0.push($kind {
-                    kind: C::KIND,
-                    schema: || schemars::schema_for!(C::Options),
-                    validate: validate::<C::Options>,
-                    $($field: $function::<C>,)*
-                    run: $module::run::<C>,
-                });
-                self
-            }
-
-            /// The kind of this name.
-            pub fn get(&self, kind: &str) -> Option<&$kind> {
-                self.0.iter().find(|known| known.kind == kind)
-            }
-
-            /// All kinds in the order they were added.
-            pub fn iter(&self) -> impl Iterator<Item = &$kind> {
-                self.0.iter()
-            }
-        }
-    };
+impl ProducerKind {
+    /// A worker of this kind, for the supervisor.
+    pub fn worker(self, options: Value, cx: ProducerContext, host: Host) -> Worker {
+        let (name, health) = (cx.name.clone(), host.metrics.health().clone());
+        let run = move || (self.run)(options.clone(), cx.clone(), &host);
+        Worker { name, role: Role::Producer, health, run: Box::new(run) }
+    }
 }
 
-registry!(
-    /// Every kind of producer that this build knows.
-    ProducerRegistry, ProducerKind, Producer, ProducerContext, producer,
-    declared: declared, check: check_producer
-);
-registry!(
-    /// Every kind of sink that this build knows.
-    SinkRegistry, SinkKind, Sink, SinkContext, sink,
-    check: check_sink
-);
+impl SinkKind {
+    /// A worker of this kind, for the supervisor.
+    pub fn worker(self, options: Value, cx: SinkContext, host: Host) -> Worker {
+        let (name, health) = (cx.name.clone(), host.metrics.health().clone());
+        let run = move || (self.run)(options.clone(), cx.clone(), &host);
+        Worker { name, role: Role::Sink, health, run: Box::new(run) }
+    }
+}
+
+/// A kind of connector.
+pub trait Kind {
+    /// The name in `kind:`.
+    fn name(&self) -> &'static str;
+}
+
+impl Kind for ProducerKind {
+    fn name(&self) -> &'static str {
+        self.kind
+    }
+}
+
+impl Kind for SinkKind {
+    fn name(&self) -> &'static str {
+        self.kind
+    }
+}
+
+/// Every kind of one role that a build knows, in the order in which they were added.
+#[derive(Debug, Clone)]
+pub struct Kinds<K>(Vec<K>);
+
+/// Every kind of producer that this build knows.
+pub type ProducerRegistry = Kinds<ProducerKind>;
+
+/// Every kind of sink that this build knows.
+pub type SinkRegistry = Kinds<SinkKind>;
+
+impl<K> Default for Kinds<K> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<K: Kind> Kinds<K> {
+    /// An empty list.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The kind of this name.
+    pub fn get(&self, name: &str) -> Option<&K> {
+        self.0.iter().find(|known| known.name() == name)
+    }
+
+    /// All kinds in the order they were added.
+    pub fn iter(&self) -> impl Iterator<Item = &K> {
+        self.0.iter()
+    }
+}
+
+impl Kinds<ProducerKind> {
+    /// Adds a kind.
+    #[must_use]
+    pub fn with<P: Producer>(mut self) -> Self {
+        self.0.push(ProducerKind {
+            kind: P::KIND,
+            schema: || schemars::schema_for!(P::Options),
+            validate: validate::<P::Options>,
+            declared: declared::<P>,
+            check: check_producer::<P>,
+            run: producer::run::<P>,
+        });
+        self
+    }
+}
+
+impl Kinds<SinkKind> {
+    /// Adds a kind.
+    #[must_use]
+    pub fn with<S: Sink>(mut self) -> Self {
+        self.0.push(SinkKind {
+            kind: S::KIND,
+            schema: || schemars::schema_for!(S::Options),
+            validate: validate::<S::Options>,
+            check: check_sink::<S>,
+            run: sink::run::<S>,
+        });
+        self
+    }
+}

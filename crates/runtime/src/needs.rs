@@ -34,14 +34,14 @@ pub fn of_producer(
         let schemas = EnvelopeSchema::for_topic(&topic, &entity.document)
             .and_then(|envelope| Ok((key_schema(&topic, &entity.key)?, envelope.schema().clone())));
         let schemas = schemas
-            .map_err(|source| WorkerError::Entity { entity: entity.name.to_string(), source })?;
+            .map_err(|source| WorkerError::Entity { entity: entity.name.clone(), source })?;
         let partitions = match entity.partitions {
             PartitionRule::One => Partitions::Exactly(1),
             PartitionRule::Any => Partitions::Initially(partitions),
         };
         needs.push(need(topic, partitions, Some(schemas)));
     }
-    needs.push(need(TopicName::dead(name), Partitions::Exactly(1), Some(dead_letters())));
+    needs.push(need(TopicName::dead(name), Partitions::Exactly(1), Some(dead_letter::schemas())));
     let positions = Some(positions::schemas());
     needs.push(need(TopicName::positions(name), Partitions::Exactly(1), positions));
     Ok(needs)
@@ -54,7 +54,7 @@ pub fn of_processor(name: &WorkerName, processor: &dyn Processor, partitions: i3
     let outputs = processor.outputs().iter().map(|output| {
         need(output.topic.clone(), initially, Some((output.key.clone(), output.value.clone())))
     });
-    let dead = need(TopicName::dead(name), initially, Some(dead_letters()));
+    let dead = need(TopicName::dead(name), initially, Some(dead_letter::schemas()));
     inputs.chain(outputs).chain([dead]).collect()
 }
 
@@ -62,14 +62,9 @@ pub fn of_processor(name: &WorkerName, processor: &dyn Processor, partitions: i3
 pub fn of_sink(name: &WorkerName, topics: &[TopicName], partitions: i32) -> Vec<Need> {
     let initially = Partitions::Initially(partitions);
     let inputs = topics.iter().map(|topic| need(topic.clone(), initially, None));
-    inputs.chain([need(TopicName::dead(name), initially, Some(dead_letters()))]).collect()
+    inputs.chain([need(TopicName::dead(name), initially, Some(dead_letter::schemas()))]).collect()
 }
 
 fn need(topic: TopicName, partitions: Partitions, schemas: Option<(Schema, Schema)>) -> Need {
     Need { topic: TopicSpec::new(topic, partitions, Cleanup::Compact), schemas }
-}
-
-fn dead_letters() -> (Schema, Schema) {
-    let parse = |text| Schema::parse(text).expect("the dead letter's schemas are valid");
-    (parse(dead_letter::KEY_SCHEMA), parse(dead_letter::VALUE_SCHEMA))
 }

@@ -91,7 +91,7 @@ mod tests {
     use throughline_event::{Micros, Offset, WorkerName};
 
     use super::*;
-    use crate::dead_letter::{Input, Part};
+    use crate::dead_letter::{DeadLetterStage, Input, Part};
 
     fn letter(offset: i64, key: &[u8]) -> DeadLetter {
         let topic = TopicName::new("cdc.shop.order").unwrap();
@@ -99,7 +99,7 @@ mod tests {
         DeadLetter {
             id: format!("{partition}@{offset}"),
             worker: WorkerName::new("shop").unwrap(),
-            stage: String::new(),
+            stage: DeadLetterStage::Process,
             code: String::new(),
             kind: String::new(),
             reason: String::new(),

@@ -4,21 +4,20 @@
 //! producer's open transaction.
 
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
 
 use throughline_avro::{Cursor, DecodeError, Schema, put_long, put_str, put_union_branch};
-use throughline_bus::{Bus, Entry, Isolation, READ_PATIENCE, Recovery};
-use throughline_connector::BoxError;
+use throughline_bus::{Bus, Entry, Isolation, Partitions, TransactionalProducer};
 use throughline_event::{
-    Offset, PartitionId, Position, Record, TopicName, TopicPartition, WorkerName,
+    Micros, Offset, PartitionId, Position, Record, Role, TopicName, TopicPartition, WorkerName,
 };
 
-use crate::{Host, WorkerError};
+use crate::target::Target;
+use crate::{Host, WorkerError, read};
 
 /// The schema of the values.
-pub(crate) const VALUE_SCHEMA: &str = include_str!("../../../schemas/throughline/position.avsc");
+const VALUE_SCHEMA: &str = include_str!("../../../schemas/throughline/position.avsc");
 /// The schema of the keys.
-pub(crate) const KEY_SCHEMA: &str = include_str!("../../../schemas/throughline/position-key.avsc");
+const KEY_SCHEMA: &str = include_str!("../../../schemas/throughline/position-key.avsc");
 
 /// The last committed transaction of a producer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub(crate) struct Committed {
 
 impl Committed {
     /// The datum of the value.
-    pub(crate) fn to_datum(&self) -> Vec<u8> {
+    fn to_datum(&self) -> Vec<u8> {
         let mut out = Vec::new();
         put_union_branch(&mut out, usize::from(self.position.is_some()));
         if let Some(position) = &self.position {
@@ -51,75 +50,126 @@ impl Committed {
     }
 }
 
-/// The datum of a producer's key.
-pub(crate) fn key_datum(producer: &WorkerName) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_str(&mut out, producer.as_str());
-    out
-}
+/// What a topic of positions holds: the newest one, if there is any.
+#[derive(Debug, Default)]
+pub(crate) struct Newest(pub(crate) Option<Committed>);
 
-/// How long is waited at a time for the end of a transaction; a drain is seen after it at the latest.
-const LOOK: Duration = Duration::from_secs(1);
+/// A record of the topic that is none of its producer's.
+#[derive(Debug, thiserror::Error)]
+#[error("TL0612: the record is not a position of {worker}")]
+struct NotAPosition {
+    worker: WorkerName,
+}
 
 /// Reads the position; nothing when a drain came before it could be read. The producer's
 /// transactions must be initialised before, which ends those of an older instance, or what that one
 /// still commits would be missed.
 ///
 /// # Errors
-/// When the position could not be read for [`READ_PATIENCE`].
-pub(crate) fn read(host: &Host, producer: &WorkerName) -> Result<Option<Committed>, WorkerError> {
-    let began = Instant::now();
-    let mut told = false;
-    while !host.shutdown.is_draining() {
-        let error = match read_within(LOOK, &host.bus, producer) {
-            Ok(committed) => return Ok(Some(committed)),
-            Err(error) => error,
-        };
-        let again =
-            matches!(&error, WorkerError::Bus(error) if error.recovery() == Recovery::Retry);
-        if !again || began.elapsed() >= READ_PATIENCE {
-            return Err(error);
+/// When the position could not be read for [`throughline_bus::READ_PATIENCE`].
+pub(crate) fn read(host: &Host, producer: &WorkerName) -> Result<Option<Newest>, WorkerError> {
+    let topic = TopicName::positions(producer);
+    let at = TopicPartition { topic, partition: PartitionId(0) };
+    let mut newest = Newest::default();
+    let what = (producer, "the source's position");
+    let read = read::to_end(host, what, &at, Offset(0), |entry| {
+        match entry {
+            Entry::Record(record) => {
+                if let Some(committed) = take(&record, &at, producer)? {
+                    newest.0 = Some(committed);
+                }
+            }
+            Entry::Undecodable(bad) => read::undecodable(&bad),
         }
-        let text = crate::chain(&error);
-        if !told {
-            tracing::warn!(worker = %producer, error = text, "waiting for the source's position");
-            told = true;
-        }
-        let problem = format!("waits for the source's position: {text}");
-        host.metrics.health().failed(producer.as_str(), problem);
-        // What fails at once is not asked again at once.
-        host.shutdown.wait(LOOK / 10);
-    }
-    Ok(None)
+        Ok(())
+    })?;
+    Ok(read.map(|_| newest))
 }
 
-fn read_within(
-    patience: Duration,
-    bus: &Bus,
+/// The position in a record of its producer; others are passed over.
+fn take(
+    record: &Record<'_>,
+    at: &TopicPartition,
     producer: &WorkerName,
-) -> Result<Committed, WorkerError> {
-    let topic = TopicName::positions(producer);
-    let foreign = |source: BoxError| WorkerError::ForeignRecord {
-        topic: TopicName::positions(producer).to_string(),
-        source,
-    };
-    let (mut committed, mut failure) = (Committed::default(), None);
-    let at = TopicPartition { topic, partition: PartitionId(0) };
-    bus.read_to_end_within(patience, &at, Offset(0), Isolation::ReadCommitted, |entry| {
-        let read = match entry {
-            Entry::Record(Record { value: Some(value), .. }) => {
-                Committed::from_datum(value.bytes).map_err(|error| foreign(error.into()))
-            }
-            Entry::Record(_) => return ControlFlow::Continue(()),
-            Entry::Undecodable(bad) => Err(foreign(bad.reason.into())),
-        };
-        match read {
-            Ok(newest) => committed = newest,
-            Err(error) => failure = Some(error),
+) -> Result<Option<Committed>, WorkerError> {
+    let named = |schema: &Schema, name| schema.record().is_some_and(|record| record.name == name);
+    let key = record.key.filter(|key| named(key.schema, "throughline.PositionKey"));
+    let key = key.is_some_and(|key| Cursor::new(key.bytes).str() == Ok(producer.as_str()));
+    let value = record.value.filter(|value| named(value.schema, "throughline.Position"));
+    match value {
+        Some(value) if key => match Committed::from_datum(value.bytes) {
+            Ok(committed) => Ok(Some(committed)),
+            Err(error) => Err(WorkerError::DamagedRecord {
+                partition: at.clone(),
+                offset: record.offset,
+                fix: "start the version that wrote it, or restore the topic".to_owned(),
+                source: error.into(),
+            }),
+        },
+        None if key && record.value.is_none() => Ok(None),
+        _ => {
+            let problem = NotAPosition { worker: producer.clone() };
+            read::passed_over("TL0612", at, record.offset, &problem);
+            Ok(None)
         }
-        if failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// The version and the time of the newest position that can be read.
+///
+/// # Errors
+/// When the topic cannot be read.
+pub fn newest(bus: &Bus, producer: &WorkerName) -> Result<Option<(i64, Micros)>, WorkerError> {
+    let topic = TopicName::positions(producer);
+    if !bus.topics()?.iter().any(|known| known.topic == topic) {
+        return Ok(None);
+    }
+    let at = TopicPartition { topic, partition: PartitionId(0) };
+    let mut newest = None;
+    bus.read_to_end(&at, Offset(0), Isolation::ReadCommitted, |entry| {
+        if let Entry::Record(record) = entry
+            && let Ok(Some(committed)) = take(&record, &at, producer)
+        {
+            newest = Some((committed.version, record.timestamp));
+        }
+        ControlFlow::Continue(())
     })?;
-    failure.map_or(Ok(committed), Err)
+    Ok(newest)
+}
+
+/// The topic of a producer's position.
+pub(crate) fn target(bus: &Bus, producer: &WorkerName) -> Result<Target, WorkerError> {
+    let (key, value) = schemas();
+    let topic = TopicName::positions(producer);
+    Ok(Target::prepare(bus, &topic, Partitions::Exactly(1), (&key, &value))?)
+}
+
+/// Writes the position of an open transaction.
+pub(crate) fn send(
+    producer: &mut TransactionalProducer,
+    target: &Target,
+    worker: &WorkerName,
+    committed: &Committed,
+) -> Result<(), WorkerError> {
+    let mut key = Vec::new();
+    put_str(&mut key, worker.as_str());
+    let value = committed.to_datum();
+    Ok(producer.send(&target.outgoing_to(PartitionId(0), &key, Some(&value)))?)
+}
+
+/// Lets a producer read its source from the beginning again at its next start. Documents that did
+/// not change are not published again; rows that join documents are. One that runs is fenced.
+///
+/// # Errors
+/// When the bus refuses it.
+pub fn begin_anew(bus: &Bus, worker: &WorkerName) -> Result<(), WorkerError> {
+    let target = target(bus, worker)?;
+    let mut producer = bus.producer(&worker.in_role(Role::Producer))?;
+    producer.begin()?;
+    // Versions go on behind those of the topics and of the state store.
+    send(&mut producer, &target, worker, &Committed::default())?;
+    producer.commit()?;
+    Ok(())
 }
 
 /// The two schemas, parsed.

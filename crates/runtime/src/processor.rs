@@ -13,11 +13,11 @@ use throughline_bus::{
     Consumer, ConsumerOptions, Polled, Rebalance, TransactionalProducer, Undecodable,
 };
 use throughline_connector::{ProcessError, Processor};
-use throughline_event::{Offset, Record, RecordBatch, TopicPartition, WorkerName};
+use throughline_event::{Offset, Record, RecordBatch, Role, TopicPartition, WorkerName};
 
 use throughline_telemetry::Stage;
 
-use crate::dead_letter::{self, DeadLetter, Input, Part, Stored};
+use crate::dead_letter::{DeadLetter, DeadLetterStage, Input, Part, Stored};
 use crate::host::now;
 use crate::meter::Meter;
 use crate::parking::{MOST_PARKED, Parking};
@@ -49,14 +49,14 @@ impl ProcessorOptions {
     /// The worker that runs it, for the supervisor.
     pub fn worker(self, host: Host) -> Worker {
         let (name, health) = (self.name.clone(), host.metrics.health().clone());
-        Worker { name, role: "processor", health, run: Box::new(move || run(&self, &host)) }
+        Worker { name, role: Role::Processor, health, run: Box::new(move || run(&self, &host)) }
     }
 }
 
 /// Runs one processor until it is drained or fails.
 pub(crate) fn run(options: &ProcessorOptions, host: &Host) -> Result<(), WorkerError> {
     let program = Program::prepare(options, host)?;
-    let group = options.name.processor_group();
+    let group = options.name.in_role(Role::Processor);
     let producer = host.bus.producer(&format!("{group}-{}", host.instance))?;
     let consumer = host.bus.consumer(ConsumerOptions {
         rebalance: Rebalance::Eager,
@@ -117,7 +117,7 @@ impl Work<'_> {
             self.record(&record)?;
         }
         for bad in undecodable {
-            let stage = dead_letter::Stage::Process;
+            let stage = DeadLetterStage::Process;
             self.dead(&DeadLetter::undecodable(&self.program.name, stage, bad))?;
         }
         let group = self.consumer.group()?;
@@ -195,7 +195,7 @@ impl Work<'_> {
 
     /// Reads what is parked in these partitions and tries it again: the mapping may be another one.
     fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<(), WorkerError> {
-        self.program.load_parked(partitions, &self.host.bus, &mut self.parking)?;
+        self.program.load_parked(partitions, self.host, &mut self.parking)?;
         for partition in partitions {
             for at in self.parking.of_partition(&partition.topic, partition.partition) {
                 self.retry(&at)?;
@@ -233,7 +233,7 @@ fn failed_letter(
     DeadLetter {
         id: DeadLetter::id_of(&partition, record.offset),
         worker: worker.clone(),
-        stage: dead_letter::Stage::Process.as_str().to_owned(),
+        stage: DeadLetterStage::Process,
         code: error.code.to_owned(),
         kind: error.kind.to_owned(),
         reason: error.reason,

@@ -6,23 +6,29 @@
 mod publish;
 mod state;
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use throughline_bus::{BusError, Recovery};
-use throughline_connector::{CaptureBatch, Captured, Item, Producer, ProducerContext, Rejection};
+use throughline_connector::{
+    CaptureBatch, Captured, Item, Producer, ProducerContext, Reading, Rejection,
+};
 use throughline_document::{Differ, Store};
-use throughline_event::Change;
+use throughline_event::{Change, TopicName};
 use throughline_telemetry::Stage;
 
 use crate::host::now;
 use crate::meter::Meter;
 use crate::positions::{self, Committed};
 use crate::{Host, WorkerError, kinds};
-use publish::{Origin, Publisher};
+use publish::{Origin, Publisher, source_of};
 
 /// Deletes of one sweep that go into one transaction.
 const SWEEP_RECORDS: usize = 5_000;
+
+/// Dead letters that are looked up at a time to be resolved.
+const LETTERS: usize = 1_000;
 
 /// The longest wait for changes; a drain is seen at once.
 const LONGEST_IDLE: Duration = Duration::from_secs(5);
@@ -38,13 +44,27 @@ pub(crate) fn run<P: Producer>(
     let mut connector = block.block_on(P::connect(settings, cx.clone()))?;
     let mut store = state::open(host, &cx.name)?;
     let publisher = Publisher::prepare(P::KIND, &cx, connector.entities(), &mut store, host)?;
-    let Some(committed) = positions::read(host, &cx.name)? else { return Ok(()) };
-    let newest = state::catch_up(&mut store, &publisher, &host.bus)?;
-    let version = committed.version.max(newest);
-    connector.resume(committed.position.clone())?;
+    let Some(positions::Newest(committed)) = positions::read(host, &cx.name)? else {
+        return Ok(());
+    };
+    let Some(newest) = state::catch_up(&mut store, &publisher, host, &cx.name)? else {
+        return Ok(());
+    };
+    let version = match &committed {
+        Some(Committed { version, position: Some(_) }) => newest.max(*version),
+        // It begins, or begins anew: whatever was published has a lower version.
+        _ => newest.max(store.newest_version()?),
+    };
+    // Without its position the source is read from the beginning: what was published would be
+    // published again, and appended rows would join their documents twice.
+    if committed.is_none() && version > 0 {
+        let (worker, topic) = (cx.name.clone(), TopicName::positions(&cx.name));
+        return Err(WorkerError::PositionLost { worker, topic, version });
+    }
+    connector.resume(committed.and_then(|committed| committed.position))?;
     let mut meter = Meter::new(host, &cx.name);
     meter.ready(true);
-    let mut work = Work { publisher, version, meter };
+    let mut work = Work { publisher, version, meter, dumps: HashMap::new() };
     let mut batch = CaptureBatch::default();
     while !host.shutdown.is_draining() {
         work.meter.beat();
@@ -79,6 +99,8 @@ struct Work {
     publisher: Publisher,
     version: i64,
     meter: Meter,
+    /// The version of the dump that is being read, by entity and scope.
+    dumps: HashMap<(usize, String), u64>,
 }
 
 impl Work {
@@ -139,7 +161,7 @@ impl Work {
             let change = differ.gone(id, &gone.key, self.version + 1)?;
             // One that is too large even for its delete stays deleted here: a sweep that found it
             // again and again would not end.
-            self.changed(entity, &gone.key, change, origin)?;
+            self.changed(differ, entity, &gone.key, change, origin)?;
         }
         Ok(all)
     }
@@ -158,7 +180,7 @@ impl Work {
                 let (id, scope) = (self.publisher.entity_id(*entity), scope.as_deref());
                 let change = differ.document(id, key, version, document, scope)?;
                 let origin = Origin { changed_at: *changed_at, place, snapshot: *snapshot, scope };
-                let sent = self.changed(*entity, key, change, &origin)?;
+                let sent = self.changed(differ, *entity, key, change, &origin)?;
                 self.take_back(differ, *entity, key, sent)
             }
             Item::Rows { entity, key, rows, changed_at, place, snapshot } => {
@@ -167,18 +189,19 @@ impl Work {
                 let origin =
                     Origin { changed_at: *changed_at, place, snapshot: *snapshot, scope: None };
                 // Rows are told once: taken back, the next ones would make a document without them.
-                self.changed(*entity, key, change, &origin).map(drop)
+                self.changed(differ, *entity, key, change, &origin).map(drop)
             }
             Item::Gone { entity, key, changed_at, place } => {
                 let change = differ.gone(self.publisher.entity_id(*entity), key, version)?;
                 let origin = Origin { changed_at: *changed_at, place, ..Origin::default() };
-                let sent = self.changed(*entity, key, change, &origin)?;
+                let sent = self.changed(differ, *entity, key, change, &origin)?;
                 self.take_back(differ, *entity, key, sent)
             }
             Item::Kept { entity, key, scope } => {
                 Ok(differ.kept(self.publisher.entity_id(*entity), key, scope)?)
             }
-            Item::SweepBegin { entity, scope } => {
+            Item::SweepBegin { entity, scope, version } => {
+                self.dumps.insert((*entity, scope.clone()), *version);
                 Ok(differ.sweep_begin(self.publisher.entity_id(*entity), scope)?)
             }
             Item::SweepCancel { entity, scope } => {
@@ -186,15 +209,57 @@ impl Work {
             }
             Item::Rejected(rejection) => {
                 self.meter.dead("row");
-                self.publisher.rejected(rejection, now())
+                self.rejected(differ, rejection)
             }
+            Item::ReadWhole { entity, reading } => self.mended(differ, *entity, reading),
             // Handled by the caller, which may have to commit in between.
             Item::SweepEnd { .. } => Ok(()),
         }
     }
 
+    /// Writes a dead letter; one that a later version of its source mends is remembered.
+    fn rejected(
+        &mut self,
+        differ: &mut Differ<'_>,
+        rejection: &Rejection,
+    ) -> Result<(), WorkerError> {
+        let id = self.publisher.rejected(rejection, now())?;
+        if let Some(Reading { source, version }) = &rejection.reading {
+            differ.letter(&id, &source_of(&rejection.entity, source), *version)?;
+        }
+        Ok(())
+    }
+
+    /// A source was read whole: what was wrong with other versions of it is over.
+    fn mended(
+        &mut self,
+        differ: &mut Differ<'_>,
+        entity: usize,
+        reading: &Reading,
+    ) -> Result<(), WorkerError> {
+        self.dumps.remove(&(entity, reading.source.clone()));
+        let source = source_of(self.publisher.name(entity), &reading.source);
+        let mut resolved = 0;
+        loop {
+            let letters = differ.letters_before(&source, reading.version, LETTERS)?;
+            for id in &letters {
+                self.publisher.resolved(id)?;
+                differ.letter_resolved(id)?;
+            }
+            resolved += letters.len();
+            if letters.len() < LETTERS {
+                break;
+            }
+        }
+        if resolved > 0 {
+            tracing::info!(source = reading.source, resolved, "dead letters resolved");
+        }
+        Ok(())
+    }
+
     fn changed(
         &mut self,
+        differ: &mut Differ<'_>,
         entity: usize,
         key: &[u8],
         change: Option<Change>,
@@ -205,7 +270,7 @@ impl Work {
         let sent = self.publisher.change(entity, key, &change, self.version, origin);
         match sent {
             Err(WorkerError::Bus(error)) if error.recovery() == Recovery::Refuse => {
-                self.too_large(entity, &error, origin)?;
+                self.too_large(differ, entity, &error, origin)?;
                 Ok(Sent::TooLarge(change))
             }
             sent => {
@@ -218,6 +283,7 @@ impl Work {
     /// The key waits, the others go on. The letter holds the place and not the document.
     fn too_large(
         &mut self,
+        differ: &mut Differ<'_>,
         entity: usize,
         error: &BusError,
         origin: &Origin<'_>,
@@ -228,6 +294,10 @@ impl Work {
             code: error.code(),
             reason: error.to_string(),
             input: Vec::new(),
+            reading: origin.scope.and_then(|scope| {
+                let version = *self.dumps.get(&(entity, scope.to_owned()))?;
+                Some(Reading { source: scope.to_owned(), version })
+            }),
         };
         tracing::warn!(
             place = rejection.place,
@@ -235,7 +305,7 @@ impl Work {
             "document refused; see `throughline dlq list`"
         );
         self.meter.dead("size");
-        self.publisher.rejected(&rejection, now())
+        self.rejected(differ, &rejection)
     }
 
     /// Takes a change back that was not published, so that the next document of the key is compared

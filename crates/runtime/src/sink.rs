@@ -10,11 +10,11 @@ mod dead;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use throughline_bus::{Consumer, ConsumerOptions, Polled, Undecodable};
+use throughline_bus::{Committed, Consumer, ConsumerOptions, Polled, Undecodable};
 use throughline_connector::{
     DeliverError, Disposition, Receipt, RecordPosition, Sink, SinkContext,
 };
-use throughline_event::{Record, RecordBatch, TopicPartition, WorkerName};
+use throughline_event::{Record, RecordBatch, Role, TopicPartition, WorkerName};
 use throughline_telemetry::Stage;
 
 use crate::backoff::Backoff;
@@ -37,7 +37,7 @@ pub(crate) fn run<S: Sink>(
     let settings = kinds::settings::<S::Options>(options, &cx.name)?;
     let block = kinds::reactor()?;
     let dead = dead::Dead::prepare(&cx.name, &cx.topics, host)?;
-    let group = cx.name.sink_group();
+    let group = cx.name.in_role(Role::Sink);
     let meter = Meter::new(host, &cx.name);
     let (worker, topics) = (cx.name.clone(), cx.topics.clone());
     let instance = Some(format!("{}-{}", cx.name, host.instance));
@@ -114,10 +114,17 @@ impl<S: Sink> Work<'_, S> {
         Ok(())
     }
 
-    /// What is committed was durable at the target, so the target has seen the partition.
+    /// What is committed was durable at the target, so the target has seen the partition. Where the
+    /// log begins at the committed offset nothing was, or an operator fills a new target.
     fn is_the_target(&self, partitions: &[TopicPartition]) -> Result<(), WorkerError> {
-        for (partition, offset) in self.consumer.committed(partitions)? {
-            if let Some(offset) = offset.filter(|_| !self.sink.has_seen(&partition)) {
+        for (partition, committed) in self.consumer.committed(partitions)? {
+            let Some(Committed { offset, .. }) = committed else { continue };
+            if self.sink.has_seen(&partition) {
+                continue;
+            }
+            let log = self.host.bus.describe(&partition.topic)?;
+            let log = log.iter().find(|info| info.partition == partition.partition);
+            if log.is_none_or(|log| offset > log.start) {
                 let worker = self.worker.clone();
                 return Err(WorkerError::OtherTarget { worker, partition, offset });
             }
@@ -171,7 +178,7 @@ impl<S: Sink> Work<'_, S> {
                             return Err(WorkerError::NotInBatch { worker, position });
                         };
                         self.meter.dead("refused");
-                        self.dead.refused(&refused, &position, code, reason, &self.host.bus)?;
+                        self.dead.refused(&refused, &position, code, reason)?;
                         self.meter.parked(self.dead.parked());
                         rest = Some(others);
                     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use throughline_event::WorkerName;
+use throughline_event::{Role, WorkerName};
 use throughline_telemetry::Health;
 
 use crate::backoff::Backoff;
@@ -16,8 +16,8 @@ use crate::{Shutdown, WorkerError, chain};
 pub struct Worker {
     /// Its name.
     pub name: WorkerName,
-    /// `producer`, `processor` or `sink`.
-    pub role: &'static str,
+    /// What it is.
+    pub role: Role,
     /// Where it is said that it starts, failed or halted.
     pub health: Health,
     /// Runs it until it is drained or fails.
@@ -48,8 +48,8 @@ pub enum WorkerState {
 pub struct WorkerStatus {
     /// Its name.
     pub name: WorkerName,
-    /// `producer`, `processor` or `sink`.
-    pub role: &'static str,
+    /// What it is.
+    pub role: Role,
     /// What it is doing.
     pub state: WorkerState,
     /// How often it was started again.
@@ -127,13 +127,13 @@ impl Keeper {
             let Err(error) = run_once(worker) else { return self.drained(worker) };
             let text = chain(&error);
             if error.is_final() {
-                tracing::error!(worker = %worker.name, role = worker.role, error = text, "worker halted");
+                tracing::error!(worker = %worker.name, role = %worker.role, error = text, "worker halted");
                 worker.health.failed(worker.name.as_str(), format!("is halted: {text}"));
                 return self.set(WorkerState::Halted { error: text });
             }
             let wait = backoff.after(started.elapsed());
             tracing::warn!(
-                worker = %worker.name, role = worker.role, error = text, wait_ms = wait.as_millis(),
+                worker = %worker.name, role = %worker.role, error = text, wait_ms = wait.as_millis(),
                 "worker failed and will be started again"
             );
             let problem = format!("failed and is started again: {text}");
@@ -178,7 +178,7 @@ mod tests {
 
     fn worker(run: impl Fn() -> Result<(), WorkerError> + Send + 'static) -> Worker {
         let (name, health) = (WorkerName::new("w").unwrap(), Health::default());
-        Worker { name, role: "sink", health, run: Box::new(run) }
+        Worker { name, role: Role::Sink, health, run: Box::new(run) }
     }
 
     fn transient() -> WorkerError {

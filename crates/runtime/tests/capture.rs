@@ -94,11 +94,11 @@ impl Producer for Scripted {
     fn committed(&mut self, _: &Position) {}
 }
 
-fn name() -> WorkerName {
+pub(crate) fn name() -> WorkerName {
     WorkerName::new(WORKER).unwrap()
 }
 
-fn worker(flow: &Flow, shutdown: &Shutdown, sizes: &[usize]) -> Worker {
+pub(crate) fn worker(flow: &Flow, shutdown: &Shutdown, sizes: &[usize]) -> Worker {
     let (system, base) = (SystemName::new("test").unwrap(), std::env::temp_dir());
     let cx = ProducerContext { name: name(), system, base };
     let kinds = ProducerRegistry::new().with::<Scripted>();
@@ -107,7 +107,7 @@ fn worker(flow: &Flow, shutdown: &Shutdown, sizes: &[usize]) -> Worker {
 }
 
 /// How many records the raw topic holds.
-fn published(flow: &Flow) -> usize {
+pub(crate) fn published(flow: &Flow) -> usize {
     let topic = TopicName::new("cdc.test.thing").unwrap();
     if flow.bus().topic(&topic).is_err() {
         return 0;
@@ -143,9 +143,18 @@ fn a_document_that_is_too_large_is_a_dead_letter_and_the_others_flow() {
 }
 
 #[test]
-fn a_start_that_waits_for_its_position_says_so_and_ends_with_a_drain() {
+fn a_start_that_waits_for_what_it_reads_says_so_and_ends_with_a_drain() {
+    for (topic, what) in [
+        (TopicName::positions(&name()), "the source's position"),
+        (TopicName::new("cdc.test.thing").unwrap(), "what it has published"),
+        (TopicName::dead(&name()), "its dead letters"),
+    ] {
+        waits(&topic, what);
+    }
+}
+
+fn waits(topic: &TopicName, what: &str) {
     let flow = Flow::start();
-    let topic = TopicName::positions(&name());
     let spec = TopicSpec::new(topic.clone(), Partitions::Exactly(1), Cleanup::Compact);
     flow.bus().ensure_topic(&spec).unwrap();
     let mut other = flow.bus().producer("other").unwrap();
@@ -154,25 +163,19 @@ fn a_start_that_waits_for_its_position_says_so_and_ends_with_a_drain() {
     let (partition, value) = (Some(PartitionId(0)), None);
     let id = flow.bus().register("other-key", &Schema::parse("\"string\"").unwrap()).unwrap();
     let key = Some((id, &b"\x02a"[..]));
-    let open = Outgoing { topic: &topic, partition, key, value, headers, timestamp };
-    other.send(&open).unwrap();
-    let deadline = Instant::now() + PATIENCE;
-    while flow.bus().describe(&topic).unwrap()[0].end == Offset(0) {
-        assert!(Instant::now() < deadline, "the record was not written");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    other.send(&Outgoing { topic, partition, key, value, headers, timestamp }).unwrap();
+    flow.until("the record is written", || flow.bus().describe(topic).unwrap()[0].end > Offset(0));
 
     let shutdown = Shutdown::new();
     let worker = worker(&flow, &shutdown, &[10]);
     let health = worker.health.clone();
     let waits = || {
         let problem = health.workers().into_iter().find_map(|worker| worker.problem);
-        problem.is_some_and(|text| {
-            text.contains("waits for the source's position") && text.contains("TL0517")
-        })
+        let told = format!("waits for {what}: ");
+        problem.is_some_and(|text| text.starts_with(&told) && text.contains("TL0517"))
     };
     let began = Instant::now();
-    run_until(worker, &shutdown, "it says what it waits for", waits);
+    run_until(worker, &shutdown, what, waits);
     assert!(began.elapsed() < READ_PATIENCE.min(PATIENCE), "the drain had to wait");
     other.abort().unwrap();
 }

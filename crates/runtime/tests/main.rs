@@ -2,5 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
 mod capture;
+mod foreign;
+mod lost;
+mod mended;
 mod parked;
 mod support;

@@ -1,6 +1,8 @@
 //! An embedded bus, numbers by key on a topic, and a sink that refuses what it is told to refuse.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path as FilePath, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,10 +15,11 @@ use throughline_connector::{
     ConnectError, ConnectorOptions, DeliverError, Receipt, RecordPosition, Sink, SinkContext,
 };
 use throughline_event::{
-    Offset, Path, Record, RecordBatch, TopicName, TopicPartition, Violations, WorkerName,
+    Offset, PartitionId, Path, Record, RecordBatch, Role, TopicName, TopicPartition, Violations,
+    WorkerName,
 };
 use throughline_runtime::dead_letter::{DeadLetter, unresolved};
-use throughline_runtime::{Host, Shutdown, SinkRegistry, Supervisor, Worker};
+use throughline_runtime::{Host, Shutdown, SinkRegistry, Supervisor, Worker, WorkerState};
 use throughline_telemetry::Metrics;
 
 /// Enough for a busy machine; nothing waits for it when all is well.
@@ -183,7 +186,65 @@ impl Flow {
         if self.bus.topic(&dead).is_err() {
             return Vec::new();
         }
-        unresolved(&self.bus, &dead, 1).unwrap()
+        unresolved(&self.bus, &dead, 1).unwrap().letters
+    }
+
+    /// Deletes a topic, as anybody can who reaches the broker: DeleteTopics version 1.
+    pub(crate) fn delete_topic(&self, topic: &TopicName) {
+        let text = |text: &str| {
+            let length = i16::try_from(text.len()).unwrap();
+            [&length.to_be_bytes()[..], text.as_bytes()].concat()
+        };
+        let (header, client) = ([0, 20, 0, 1, 0, 0, 0, 7], text("test"));
+        let (one, timeout) = (1_i32.to_be_bytes(), 5_000_i32.to_be_bytes());
+        let request = [&header[..], &client, &one, &text(topic.as_str()), &timeout].concat();
+        let length = i32::try_from(request.len()).unwrap().to_be_bytes();
+        let mut stream = TcpStream::connect(&self.bus.options().brokers).unwrap();
+        stream.write_all(&[&length[..], &request].concat()).unwrap();
+        let mut answer = [0; 4];
+        stream.read_exact(&mut answer).unwrap();
+        let mut answer = vec![0; usize::try_from(i32::from_be_bytes(answer)).unwrap()];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(answer[answer.len() - 2..], [0, 0], "it was not deleted");
+    }
+
+    /// Writes one record with these schemas to partition 0.
+    pub(crate) fn write_to(
+        &self,
+        topic: &TopicName,
+        key: Option<(SchemaId, &[u8])>,
+        value: Option<(SchemaId, &[u8])>,
+    ) {
+        let mut producer = self.bus.producer("other").unwrap();
+        producer.begin().unwrap();
+        let (partition, headers, timestamp) = (Some(PartitionId(0)), &[][..], None);
+        producer.send(&Outgoing { topic, partition, key, value, headers, timestamp }).unwrap();
+        producer.commit().unwrap();
+    }
+
+    /// Waits until a condition holds.
+    pub(crate) fn until(&self, what: &str, done: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !done() {
+            assert!(Instant::now() < deadline, "{what}: not in time");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What the sink's group has committed.
+    pub(crate) fn committed(&self) -> Option<Offset> {
+        let group = WorkerName::new(WORKER).unwrap().in_role(Role::Sink);
+        let committed = self.bus.committed(&group, std::slice::from_ref(&self.topic)).unwrap();
+        committed[0].1.map(|committed| committed.offset)
+    }
+
+    pub(crate) fn topic(&self) -> &TopicName {
+        &self.topic
+    }
+
+    /// Where the state stores are.
+    pub(crate) fn state(&self) -> &FilePath {
+        self.target.path()
     }
 
     pub(crate) fn bus(&self) -> &Bus {
@@ -205,7 +266,12 @@ impl Flow {
     /// Runs the sink until the condition holds, and drains it.
     pub(crate) fn run_until(&self, what: &str, done: impl Fn() -> bool) {
         let shutdown = Shutdown::new();
-        let host = self.host(&shutdown);
+        run_until(self.sink(&shutdown), &shutdown, what, done);
+    }
+
+    /// The sink.
+    pub(crate) fn sink(&self, shutdown: &Shutdown) -> Worker {
+        let host = self.host(shutdown);
         let cx = SinkContext {
             name: WorkerName::new(WORKER).unwrap(),
             topics: vec![self.topic.clone()],
@@ -213,8 +279,7 @@ impl Flow {
         };
         let kinds = SinkRegistry::new().with::<Fussy>();
         let options = serde_json::json!({"folder": self.target.path()});
-        let worker = kinds.get("fussy").unwrap().worker(options, cx, host);
-        run_until(worker, &shutdown, what, done);
+        kinds.get("fussy").unwrap().worker(options, cx, host)
     }
 }
 
@@ -228,4 +293,20 @@ pub(crate) fn run_until(worker: Worker, shutdown: &Shutdown, what: &str, done: i
     }
     shutdown.drain();
     supervisor.join();
+}
+
+/// Runs a worker until it halts, and returns why; does something before that.
+pub(crate) fn run_until_halted(worker: Worker, shutdown: &Shutdown, act: impl FnOnce()) -> String {
+    let supervisor = Supervisor::start(vec![worker], shutdown.clone()).unwrap();
+    act();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let status = supervisor.status();
+        if let WorkerState::Halted { error } = &status[0].state {
+            supervisor.join();
+            return error.clone();
+        }
+        assert!(Instant::now() < deadline, "it does not halt: {status:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

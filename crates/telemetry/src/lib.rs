@@ -3,7 +3,8 @@
 //! - [`log::init`] writes `tracing` events to stderr: text on a terminal, JSON lines otherwise.
 //! - [`Metrics`] holds every metric of the workers; their names stand in [`metrics::DEFINITIONS`]
 //!   and nowhere else. Labels are bounded: configured names, [`Stage`] and fixed words.
-//! - [`MetricsServer`] serves `/metrics`, `/livez` and `/readyz` on a loopback address.
+//! - [`MetricsServer`] serves `/metrics`, `/livez`, `/readyz` and `/workers` on a loopback
+//!   address.
 //! - [`http::serve`] serves HTTP with bounds, for it and for the schema registry.
 //!
 //! Nothing here knows what a worker does. Counting is per batch, not per record.

@@ -1,4 +1,4 @@
-//! `/metrics`, `/livez` and `/readyz`.
+//! `/metrics`, `/livez`, `/readyz` and `/workers`.
 
 use std::{future::Future, io, net::SocketAddr, time::Duration};
 
@@ -62,6 +62,7 @@ pub enum ServeError {
 ///
 /// - `/metrics`: Prometheus text.
 /// - `/livez`: 200 while every worker's loop turns, else 503 with the silent ones.
+/// - `/workers`: what each worker does, as JSON, for `throughline lag`.
 /// - `/readyz`: 200 when there are workers and all are ready, else 503 with the others and what is
 ///   wrong with them: halted, or started again without getting anything done. A worker that drains
 ///   is not ready, so that traffic leaves before it does.
@@ -106,6 +107,7 @@ impl MetricsServer {
             .route("/metrics", get(metrics))
             .route("/livez", get(livez))
             .route("/readyz", get(readyz))
+            .route("/workers", get(workers))
             .with_state(self.site);
         crate::http::serve(self.listener, router, shutdown).await;
     }
@@ -145,6 +147,17 @@ async fn readyz(State(site): State<Site>) -> Response {
         waiting.push("no worker runs yet".into());
     }
     verdict(waiting)
+}
+
+async fn workers(State(site): State<Site>) -> Response {
+    let told = |worker: WorkerState| {
+        let WorkerState { name, ready, caught_up, problem, .. } = worker;
+        serde_json::json!({
+            "name": name, "ready": ready, "caught_up": caught_up, "problem": problem,
+        })
+    };
+    let all: serde_json::Value = site.metrics.health().workers().into_iter().map(told).collect();
+    ([(header::CONTENT_TYPE, "application/json")], all.to_string()).into_response()
 }
 
 fn verdict(problems: Vec<String>) -> Response {

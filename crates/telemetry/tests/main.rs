@@ -107,6 +107,14 @@ async fn a_worker_that_failed_is_not_ready_and_says_why() {
     lake.failed("waits for its target: TL3003".into());
     let told = "lake waits for its target: TL3003\nshop is halted: TL1030: it shrank\n";
     assert_eq!(get(address, "/readyz").await, (503, told.into()));
+    let (status, workers) = get(address, "/workers").await;
+    assert_eq!(status, 200);
+    for told in [
+        r#"{"name":"lake","ready":false,"caught_up":false,"problem":"waits for its target: TL3003"}"#,
+        r#""problem":"is halted: TL1030: it shrank""#,
+    ] {
+        assert!(workers.contains(told), "{workers}");
+    }
     // A halted worker is no reason to restart the process.
     assert_eq!(get(address, "/livez").await.0, 200);
     lake.ready(true);

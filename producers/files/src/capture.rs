@@ -19,6 +19,7 @@ use crate::error::{self, FOLDER, NOT_A_FILE, OPTION};
 use crate::folder::{Entry, Folder, MARK, mark, marks};
 use crate::job::{Filling, Job, Step, rejection};
 use crate::layout::Layout;
+use crate::mended;
 use crate::options::{FilesOptions, ModeOptions};
 use crate::position::{EntityState, Mark, Progress, Reading, State, Version};
 use crate::settings::{EntitySettings, Settings};
@@ -259,13 +260,19 @@ impl Watch {
             let before = turn.out.batch.items.len();
             let stepped = job.step(turn.out);
             let reached = stepped.as_ref().unwrap_or(&Step::Pause);
+            let known = turn.state.files.get(&job.name);
+            let refused = known.is_some_and(|file| file.refused.is_some());
             if let Err(error) = self.keep(&job, reached, turn.state) {
                 // What the position does not cover would be published again.
                 turn.out.batch.items.truncate(before);
                 return Err(error);
             }
             turn.moved = true;
-            match stepped? {
+            let step = stepped?;
+            if let Some(whole) = mended::whole(&job, &step, refused) {
+                turn.out.push(whole, 0);
+            }
+            match step {
                 Step::Pause => {
                     self.job = Some(job);
                     break;
@@ -346,7 +353,12 @@ impl Watch {
                 file.reading = Some(reading(job)?);
                 file.refused = Some(job.version.clone());
             }
-            Step::Pause | Step::Waiting { .. } => file.reading = Some(reading(job)?),
+            Step::Pause | Step::Waiting { .. } => {
+                file.reading = Some(reading(job)?);
+                if self.settings.mode == ModeOptions::Append {
+                    file.refused = None;
+                }
+            }
         }
         if let Step::Waiting { quoted } = *step {
             self.waits(job, quoted);
@@ -378,11 +390,12 @@ impl Watch {
         if file.refused.as_ref() == Some(&version) {
             return;
         }
+        let reading = Some(mended::reading(path, &version));
         file.refused = Some(version);
         turn.moved = true;
         tracing::warn!(code, file = path, entity = %self.settings.name, "file refused");
         let place = line.map_or(path.to_owned(), |line| format!("{path} line {line}"));
-        turn.out.push(rejection(&self.settings, code, place, reason, Vec::new()), 256);
+        turn.out.push(rejection(&self.settings, code, place, reason, Vec::new(), reading), 256);
     }
 
     /// Refuses a name that is no file of the folder.

@@ -7,12 +7,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use throughline_connector::{CaptureBatch, CaptureError, Item, Rejection};
+use throughline_connector::{CaptureBatch, CaptureError, Item, Reading, Rejection};
 use throughline_event::Micros;
 
 use crate::convert::Row;
 use crate::error::{self, RowError};
 use crate::folder::modified;
+use crate::mended;
 use crate::options::ModeOptions;
 use crate::position::{Progress, Version};
 use crate::rows::{Bad, Next, RowReader};
@@ -166,7 +167,7 @@ impl Job {
                 }
                 Next::End => return self.end(out),
                 Next::Broken { line, error } => {
-                    self.reject(&error, line, Vec::new(), out);
+                    self.reject_whole(&error, line, out);
                     self.cancel(out);
                     return Ok(Step::Refused);
                 }
@@ -189,7 +190,8 @@ impl Job {
         if !self.begun
             && let Some(scope) = self.scope()
         {
-            out.push(Item::SweepBegin { entity: self.entity, scope }, 0);
+            let version = mended::version(&self.version);
+            out.push(Item::SweepBegin { entity: self.entity, scope, version }, 0);
         }
         self.begun = true;
     }
@@ -280,7 +282,10 @@ impl Job {
     fn take_bad(&mut self, bad: Bad, out: &mut Filling<'_>) -> Result<bool, CaptureError> {
         self.flush(out);
         let wrong = self.count(true);
-        self.reject(&bad.error, bad.line, bad.input, out);
+        // A line of an append-only file is read once: no later version mends it.
+        let append = matches!(self.purpose, Purpose::Append { .. });
+        let reading = (!append).then(|| mended::reading(&self.name, &self.version));
+        self.reject(&bad.error, bad.line, bad.input, reading, out);
         match (&mut self.purpose, bad.key) {
             (Purpose::Groups { groups, .. }, Some(key)) => {
                 groups.push(&Row { key, document: Vec::new() }, bad.line, true)?;
@@ -312,7 +317,14 @@ impl Job {
     }
 
     /// Gives out a rejection, unless it was published before.
-    fn reject(&mut self, error: &RowError, line: u64, input: Vec<u8>, out: &mut Filling<'_>) {
+    fn reject(
+        &mut self,
+        error: &RowError,
+        line: u64,
+        input: Vec<u8>,
+        reading: Option<Reading>,
+        out: &mut Filling<'_>,
+    ) {
         self.progress.rejected += 1;
         self.given.rejected += 1;
         if self.progress.rejected <= self.known_rejections {
@@ -322,13 +334,20 @@ impl Job {
         if let Some(column) = error.column {
             place += &format!(" column {column}");
         }
-        out.push(rejection(&self.settings, error.code, place, error.reason.clone(), input), 256);
+        let reason = error.reason.clone();
+        out.push(rejection(&self.settings, error.code, place, reason, input, reading), 256);
+    }
+
+    /// Rejects what another version of the file can mend, without the text of a row.
+    fn reject_whole(&mut self, error: &RowError, line: u64, out: &mut Filling<'_>) {
+        let reading = mended::reading(&self.name, &self.version);
+        self.reject(error, line, Vec::new(), Some(reading), out);
     }
 
     fn reject_file(&mut self, code: &'static str, reason: String, out: &mut Filling<'_>) {
         tracing::warn!(code, file = self.shown, entity = %self.settings.name, "file refused");
         let line = self.progress.line;
-        self.reject(&RowError::new(code, reason), line, Vec::new(), out);
+        self.reject_whole(&RowError::new(code, reason), line, out);
     }
 
     fn quarantine(&mut self, out: &mut Filling<'_>) -> Step {
@@ -422,6 +441,7 @@ pub(crate) fn rejection(
     place: String,
     reason: String,
     input: Vec<u8>,
+    reading: Option<Reading>,
 ) -> Item {
-    Item::Rejected(Rejection { entity: settings.name.clone(), code, place, reason, input })
+    Item::Rejected(Rejection { entity: settings.name.clone(), code, place, reason, input, reading })
 }

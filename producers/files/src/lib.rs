@@ -24,6 +24,7 @@ mod job;
 mod json;
 mod kind;
 mod layout;
+mod mended;
 mod options;
 mod position;
 mod rows;

@@ -285,3 +285,52 @@ fn a_file_that_could_not_be_opened_is_tried_again_although_it_did_not_change() {
     assert_eq!(again.places()[0].0, "TL1020");
     assert!(read(&folder, again.position).items.is_empty());
 }
+
+/// The versions that were read whole, and those that rejections came from, in order.
+fn readings(log: &Log) -> (Vec<u64>, Vec<Option<u64>>) {
+    assert!(log.whole.iter().all(|reading| reading.source == "stock.csv"), "{:?}", log.whole);
+    let rejected = log.rejected().into_iter();
+    let rejected = rejected.map(|r| r.reading.as_ref().map(|reading| reading.version));
+    (log.whole.iter().map(|reading| reading.version).collect(), rejected.collect())
+}
+
+#[test]
+fn a_file_that_is_read_whole_says_so_and_its_rejections_say_of_which_version_they_are() {
+    for mode in ["replace", "deliver"] {
+        let folder = Folder::new(stock(mode));
+        let rows: String = (0..20).map(|n| format!("{n},1\n")).collect();
+        folder.put("stock.csv", format!("sku,stock\n{rows}x,none\n"));
+        let log = read(&folder, None);
+        let (whole, rejected) = readings(&log);
+        assert_eq!(rejected, [Some(whole[0])], "{mode}: it is good but for a row");
+
+        // Refused as a whole: nothing is mended.
+        folder.put("stock.csv", "sku,wrong\n1,1\n");
+        let refused = read(&folder, log.position);
+        let (none, rejected) = readings(&refused);
+        assert_eq!((none.len(), rejected.len()), (0, 1), "{mode}");
+        assert!(!rejected.contains(&Some(whole[0])) && !rejected.contains(&None), "{mode}");
+
+        folder.put("stock.csv", format!("sku,stock\n{rows}"));
+        let mended = read(&folder, refused.position);
+        let (again, rejected) = readings(&mended);
+        assert_eq!((again.len(), rejected.len()), (1, 0), "{mode}");
+        assert_ne!(again, whole, "{mode}");
+    }
+}
+
+#[test]
+fn an_append_only_file_that_was_refused_says_when_it_is_read_again() {
+    let mut folder = Folder::new(stock("append"));
+    folder.append("stock.csv", "sku,quantity\na,1\nb,none\n");
+    let log = read(&folder, None);
+    let (whole, rejected) = readings(&log);
+    assert_eq!((whole.len(), rejected.len()), (0, 1));
+    assert!(rejected[0].is_some());
+    folder.set(&["entities", "stock", "columns"], json!({"sku": {}, "quantity": {"type": "long"}}));
+    let log = read(&folder, log.position);
+    // Its rows are read once: no later version mends the letter of one.
+    assert_eq!(readings(&log), (vec![0], vec![None]));
+    folder.append("stock.csv", "c,3\n");
+    assert_eq!(readings(&read(&folder, log.position)), (vec![], vec![]), "said once");
+}

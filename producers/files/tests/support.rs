@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use throughline_avro::{Cursor, Schema, write_json};
 use throughline_connector::{
-    CaptureBatch, CaptureError, Captured, Item, Producer, ProducerContext, Rejection,
+    CaptureBatch, CaptureError, Captured, Item, Producer, ProducerContext, Reading, Rejection,
     options_from_json,
 };
 use throughline_event::{Path as OptionPath, Position, SystemName, Violations, WorkerName};
@@ -119,6 +119,8 @@ impl Folder {
 #[derive(Default)]
 pub(crate) struct Log {
     pub items: Vec<Item>,
+    /// The versions of files that were read to their ends.
+    pub whole: Vec<Reading>,
     pub position: Option<Position>,
 }
 
@@ -145,7 +147,12 @@ impl Log {
 
     pub(crate) fn take(&mut self, batch: CaptureBatch) {
         assert!(batch.items.is_empty() || batch.position.is_some(), "items without a position");
-        self.items.extend(batch.items);
+        for item in batch.items {
+            match item {
+                Item::ReadWhole { reading, .. } => self.whole.push(reading),
+                item => self.items.push(item),
+            }
+        }
         self.position = batch.position.or(self.position.take());
     }
 
@@ -167,7 +174,7 @@ impl Log {
 
 /// Reads a folder from a position to its end.
 pub(crate) fn read(folder: &Folder, position: Option<Position>) -> Log {
-    let mut log = Log { items: Vec::new(), position: position.clone() };
+    let mut log = Log { position: position.clone(), ..Log::default() };
     log.drain(&mut folder.producer(position), 1 << 20);
     log
 }
@@ -231,7 +238,7 @@ impl Model {
             Item::SweepCancel { scope, .. } => {
                 self.seen.remove(&scope).expect("a sweep that is canceled has begun");
             }
-            Item::Rejected(_) => {}
+            Item::Rejected(_) | Item::ReadWhole { .. } => {}
         }
     }
 }

@@ -95,3 +95,10 @@ fn times_of_day_stay_within_one_day() {
     assert!(!write_time(86_400_000, Unit::Millis, &mut out));
     assert!(!write_time(-1, Unit::Millis, &mut out));
 }
+
+#[test]
+fn a_time_is_told_in_utc_and_only_within_the_years_that_have_a_form() {
+    assert_eq!(timestamp_text(0).as_deref(), Some("1970-01-01T00:00:00Z"));
+    assert_eq!(timestamp_text(1_500_000).as_deref(), Some("1970-01-01T00:00:01.5Z"));
+    assert_eq!(timestamp_text(i64::MAX), None);
+}

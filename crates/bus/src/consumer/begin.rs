@@ -3,7 +3,7 @@
 use rdkafka::TopicPartitionList;
 use throughline_event::{Offset, TopicPartition};
 
-use super::{Consumer, From, offsets_of};
+use super::{Committed, Consumer, From, offsets_of};
 use crate::BusError;
 use crate::error::{Recovery, reason};
 use crate::topics::PartitionInfo;
@@ -15,19 +15,22 @@ impl Consumer {
     /// or give them out again, without a word.
     ///
     /// # Errors
-    /// [`BusError::OutOfRange`] when the log does not hold the place any more.
+    /// [`BusError::OutOfRange`] when the log does not hold the place any more;
+    /// [`BusError::ForeignOffset`] when another program has committed it.
     pub(super) fn find_beginnings(&self, list: &mut TopicPartitionList) -> Result<(), BusError> {
         let wanted = offsets_of(list);
         let open =
             |(at, offset): &(TopicPartition, Option<Offset>)| offset.is_none().then(|| at.clone());
         let missing: Vec<_> = wanted.iter().filter_map(open).collect();
         let committed = if missing.is_empty() { Vec::new() } else { self.committed(&missing)? };
-        let set = wanted.into_iter().filter(|(_, offset)| offset.is_some());
-        for (partition, offset) in set.chain(committed) {
+        let sought = |(at, offset): (TopicPartition, Option<Offset>)| {
+            offset.map(|offset| (at, Some(Committed { offset, ours: true })))
+        };
+        for (partition, begin) in wanted.into_iter().filter_map(sought).chain(committed) {
             let (topic, number) = (partition.topic.clone(), partition.partition.0);
             let log = self.topics.offsets(&topic, partition.partition)?;
-            let offset = match offset {
-                Some(offset) => within(partition, &self.group, offset, &log)?,
+            let offset = match begin {
+                Some(begin) => within(partition, &self.group, begin, &log)?,
                 None if self.from == From::Latest => log.end,
                 None => log.start,
             };
@@ -46,14 +49,18 @@ impl Consumer {
 }
 
 /// A position that was reached, when the log still holds what follows it. One before the first
-/// record means that records were removed which nobody had read.
+/// record means that records were removed which nobody had read. Where another program has committed
+/// there is no telling what became of the records before it; nothing is lost where there are none.
 fn within(
     partition: TopicPartition,
     group: &str,
-    offset: Offset,
+    begin: Committed,
     log: &PartitionInfo,
 ) -> Result<Offset, BusError> {
-    let (start, end, group) = (log.start, log.end, group.to_owned());
+    let (offset, start, end, group) = (begin.offset, log.start, log.end, group.to_owned());
+    if !begin.ours && offset != start {
+        return Err(BusError::ForeignOffset { partition, group, offset });
+    }
     if (start..=end).contains(&offset) {
         return Ok(offset);
     }
@@ -72,8 +79,10 @@ mod tests {
         let at = TopicPartition { topic: TopicName::new("a").unwrap(), partition };
         let log = PartitionInfo { partition, start: Offset(5), end: Offset(9) };
         for offset in 0..12 {
-            let found = within(at.clone(), "g", Offset(offset), &log);
-            assert_eq!(found.is_ok(), (5..=9).contains(&offset), "{offset}: {found:?}");
+            let of =
+                |ours| within(at.clone(), "g", Committed { offset: Offset(offset), ours }, &log);
+            assert_eq!(of(true).is_ok(), (5..=9).contains(&offset), "{offset}: {:?}", of(true));
+            assert_eq!(of(false).is_ok(), offset == 5, "{offset}: {:?}", of(false));
         }
     }
 }

@@ -6,6 +6,19 @@ use throughline_event::{Offset, PartitionId, TopicPartition};
 
 use crate::decode::topic_name;
 
+/// Stands beside every offset that is committed here. One without it was committed by a program
+/// that knows nothing of workers, and that may have done anything or nothing with the records.
+const MARK: &str = "throughline";
+
+/// An offset that a group has committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Committed {
+    /// The offset.
+    pub offset: Offset,
+    /// Whether it was committed by a worker, and not by another program in its group.
+    pub ours: bool,
+}
+
 pub(crate) fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
     let mut list = TopicPartitionList::with_capacity(partitions.len());
     for partition in partitions {
@@ -27,6 +40,15 @@ pub(crate) fn list_with_offsets(offsets: &[(TopicPartition, Offset)]) -> TopicPa
     list
 }
 
+/// Offsets with the mark of a worker.
+pub(crate) fn list_to_commit(offsets: &[(TopicPartition, Offset)]) -> TopicPartitionList {
+    let list = list_with_offsets(offsets);
+    for mut element in list.elements() {
+        element.set_metadata(MARK);
+    }
+    list
+}
+
 fn partition_of(element: &TopicPartitionListElem<'_>) -> TopicPartition {
     TopicPartition {
         topic: topic_name(element.topic()),
@@ -39,6 +61,17 @@ pub(crate) fn partitions_of(list: &TopicPartitionList) -> Vec<TopicPartition> {
 }
 
 /// Committed offsets from the client's list.
+pub(crate) fn committed_of(list: &TopicPartitionList) -> Vec<(TopicPartition, Option<Committed>)> {
+    let committed = |element: &TopicPartitionListElem<'_>| match element.offset() {
+        rdkafka::Offset::Offset(offset) => {
+            Some(Committed { offset: Offset(offset), ours: element.metadata() == MARK })
+        }
+        _ => None,
+    };
+    list.elements().iter().map(|element| (partition_of(element), committed(element))).collect()
+}
+
+/// Offsets from the client's list.
 pub(crate) fn offsets_of(list: &TopicPartitionList) -> Vec<(TopicPartition, Option<Offset>)> {
     let offset = |element: &TopicPartitionListElem<'_>| match element.offset() {
         rdkafka::Offset::Offset(offset) => Some(Offset(offset)),

@@ -9,6 +9,7 @@ mod folder;
 
 use serde_json::{Value, json};
 use throughline_connector::SinkContext;
+use throughline_event::Role;
 use throughline_runtime::{WorkerError, chain, needs};
 
 use crate::args::Global;
@@ -80,7 +81,7 @@ fn workers(flow: &Flow, reached: Option<&throughline_bus::Bus>, looked: &mut Vec
     for processor in &flow.processors {
         let needed = needs::of_processor(&processor.name, &*processor.normalizer, PARTITIONS);
         let what = format!("processor {}", processor.name);
-        let group = processor.name.processor_group();
+        let group = processor.name.in_role(Role::Processor);
         looked.extend(reached.map(|bus| bus::needed(bus, &what, Some(&group), &needed)));
     }
     for sink in &flow.sinks {
@@ -96,7 +97,7 @@ fn workers(flow: &Flow, reached: Option<&throughline_bus::Bus>, looked: &mut Vec
         let problems = target.err().map(|error| told(&error)).into_iter().collect();
         looked.push(Looked::new(format!("{what}, target"), "ok", problems));
         let needed = needs::of_sink(&sink.name, &sink.topics, PARTITIONS);
-        let group = sink.name.sink_group();
+        let group = sink.name.in_role(Role::Sink);
         looked.extend(reached.map(|bus| bus::needed(bus, &what, Some(&group), &needed)));
     }
 }

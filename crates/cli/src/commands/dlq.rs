@@ -1,14 +1,19 @@
 //! `dlq`: what could not be delivered, and why.
 
+mod resolve;
+mod show;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use throughline_bus::Bus;
-use throughline_event::{Datum, WorkerName};
-use throughline_runtime::dead_letter::{DeadLetter, Part, unresolved};
+use throughline_event::{Micros, TopicName, WorkerName};
+use throughline_runtime::chain;
+use throughline_runtime::dead_letter::{DeadLetter, Unresolved, unresolved};
 
 use crate::args::{Dlq, Global};
 use crate::exit::{Exit, Fail, Failure};
+use crate::flow::Flow;
 use crate::output::{self, Format};
 use crate::{running, view};
 
@@ -16,92 +21,112 @@ pub(crate) fn run(global: &Global, what: &Dlq) -> Result<Exit, Failure> {
     let flow = super::load(global)?;
     let bus = running::connect(&flow.config)?;
     match what {
-        Dlq::List { worker } => list(global, &bus, worker.as_deref()),
-        Dlq::Show { worker, id } => show(&bus, worker, id.as_deref()),
-    }
-}
-
-/// The unresolved dead letters of one worker, or of all.
-fn letters(bus: &Bus, worker: Option<&str>) -> Result<Vec<DeadLetter>, Failure> {
-    let wanted = worker.map(WorkerName::new).transpose().exit(Exit::Usage)?;
-    let mut letters = Vec::new();
-    for topic in bus.topics().exit(Exit::Unavailable)? {
-        let Some(owner) = topic.topic.dead_of() else { continue };
-        if wanted.as_ref().is_none_or(|wanted| *wanted == owner) {
-            letters
-                .extend(unresolved(bus, &topic.topic, topic.partitions).exit(Exit::Unavailable)?);
+        Dlq::List { worker: None } => list(global, &all(&bus)?),
+        Dlq::List { worker: Some(worker) } => list(global, &of(&flow, &bus, worker)?.1),
+        Dlq::Show { worker, id } => {
+            let (worker, found) = of(&flow, &bus, worker)?;
+            show::run(global, &bus, &worker, &found, id.as_deref())
+        }
+        Dlq::Resolve { worker, ids, all } => {
+            let (worker, found) = of(&flow, &bus, worker)?;
+            resolve::run(global, &bus, &worker, &found, (!all).then_some(ids))
         }
     }
-    Ok(letters)
 }
 
-fn list(global: &Global, bus: &Bus, worker: Option<&str>) -> Result<Exit, Failure> {
-    let letters = letters(bus, worker)?;
+/// The unresolved dead letters of all workers that ever had one.
+fn all(bus: &Bus) -> Result<Unresolved, Failure> {
+    let mut all = Unresolved::default();
+    for topic in bus.topics().exit(Exit::Unavailable)? {
+        if topic.topic.dead_of().is_some() {
+            let found = read(bus, &topic.topic, topic.partitions)?;
+            all.letters.extend(found.letters);
+            all.damaged.extend(found.damaged);
+        }
+    }
+    Ok(all)
+}
+
+/// The unresolved dead letters of a worker, one that the configuration has no more included.
+fn of(flow: &Flow, bus: &Bus, worker: &str) -> Result<(WorkerName, Unresolved), Failure> {
+    let worker = WorkerName::new(worker).exit(Exit::Usage)?;
+    let topic = TopicName::dead(&worker);
+    let topics = bus.topics().exit(Exit::Unavailable)?;
+    if let Some(known) = topics.into_iter().find(|known| known.topic == topic) {
+        return Ok((worker, read(bus, &topic, known.partitions)?));
+    }
+    let mut names = flow.producers.iter().map(|p| &p.name);
+    let mut names = names
+        .by_ref()
+        .chain(flow.processors.iter().map(|p| &p.name))
+        .chain(flow.sinks.iter().map(|s| &s.name));
+    if names.any(|name| *name == worker) {
+        // It has not run yet.
+        return Ok((worker, Unresolved::default()));
+    }
+    let text = format!("TL9006: there is no worker {worker}; see `throughline dlq list`");
+    Err(Failure::new(Exit::Data, text))
+}
+
+/// Reads a topic, and says what in it are no letters.
+fn read(bus: &Bus, topic: &TopicName, partitions: i32) -> Result<Unresolved, Failure> {
+    let found = unresolved(bus, topic, partitions).exit(Exit::Unavailable)?;
+    if found.foreign > 0 {
+        let count = found.foreign;
+        output::note(&format!("{topic}: {count} records of other programs were passed over"));
+    }
+    for damaged in &found.damaged {
+        output::note(&format!(
+            "{topic}: the letter {:?} at offset {} cannot be read, and can be resolved: {}",
+            damaged.id,
+            damaged.offset,
+            chain(&damaged.error)
+        ));
+    }
+    Ok(found)
+}
+
+/// Whether its key waits for it.
+fn state(letter: &DeadLetter) -> &'static str {
+    if letter.parked { "parked" } else { "past" }
+}
+
+/// Letters of one worker, for one reason, in one state.
+struct Group<'l> {
+    first: &'l DeadLetter,
+    since: Micros,
+    count: usize,
+}
+
+fn list(global: &Global, found: &Unresolved) -> Result<Exit, Failure> {
     if global.output == Format::Json {
         let row = |letter: &DeadLetter| {
             json!({
-                "id": letter.id, "worker": letter.worker, "stage": letter.stage,
+                "id": letter.id, "worker": letter.worker, "stage": letter.stage.as_str(),
                 "code": letter.code, "kind": letter.kind, "reason": letter.reason,
                 "place": letter.place, "parked": letter.parked,
+                "failed_at": view::time(letter.failed_at),
             })
         };
-        output::line(&Value::from_iter(letters.iter().map(row)).to_string())?;
+        output::line(&Value::from_iter(found.letters.iter().map(row)).to_string())?;
         return Ok(Exit::Ok);
     }
-    let mut groups: BTreeMap<(String, String, String), (usize, String)> = BTreeMap::new();
-    for letter in letters {
-        let group = (letter.worker.to_string(), letter.code, letter.kind);
-        groups
-            .entry(group)
-            .or_insert_with(|| (0, format!("{}: {}", letter.place, letter.reason)))
-            .0 += 1;
+    let mut groups: BTreeMap<_, Group<'_>> = BTreeMap::new();
+    for letter in &found.letters {
+        let key = (letter.worker.as_str(), &letter.code, &letter.kind, state(letter));
+        let new = || Group { first: letter, since: letter.failed_at, count: 0 };
+        let group = groups.entry(key).or_insert_with(new);
+        group.count += 1;
+        group.since = group.since.min(letter.failed_at);
     }
-    let mut rows = vec![["worker", "code", "kind", "count", "first"].map(str::to_owned).to_vec()];
-    for ((worker, code, kind), (count, first)) in groups {
-        rows.push(vec![worker, code, kind, count.to_string(), first]);
+    let header = ["worker", "code", "kind", "state", "count", "since", "first id", "first"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for ((worker, code, kind, state), Group { first, since, count }) in groups {
+        let (count, since) = (count.to_string(), view::time(since));
+        let what = format!("{}: {}", first.place, first.reason);
+        let row = [worker, code, kind, state, &count, &since, &first.id, &what];
+        rows.push(row.map(str::to_owned).to_vec());
     }
     output::line(&output::table(&rows))?;
     Ok(Exit::Ok)
-}
-
-fn show(bus: &Bus, worker: &str, id: Option<&str>) -> Result<Exit, Failure> {
-    let letters = letters(bus, Some(worker))?;
-    let found: Vec<&DeadLetter> =
-        letters.iter().filter(|letter| id.is_none_or(|id| letter.id == id)).collect();
-    if found.is_empty() {
-        let what = id.map_or_else(String::new, |id| format!(" with the id {id:?}"));
-        let text = format!("TL9006: {worker} has no dead letter{what}; see `throughline dlq list`");
-        return Err(Failure::new(Exit::Data, text));
-    }
-    for letter in found {
-        output::line(&whole(bus, letter).to_string())?;
-    }
-    Ok(Exit::Ok)
-}
-
-fn whole(bus: &Bus, letter: &DeadLetter) -> Value {
-    json!({
-        "id": letter.id,
-        "worker": letter.worker,
-        "stage": letter.stage,
-        "code": letter.code,
-        "kind": letter.kind,
-        "reason": letter.reason,
-        "place": letter.place,
-        "program": letter.program,
-        "line": letter.line,
-        "parked": letter.parked,
-        "failed_at": letter.failed_at.millis(),
-        "key": part(bus, letter.key.as_ref()),
-        "input": part(bus, letter.value.as_ref()),
-    })
-}
-
-/// An input as JSON where it is a datum, else as text.
-fn part(bus: &Bus, part: Option<&Part>) -> Value {
-    let Some(part) = part else { return Value::Null };
-    match part.schema.and_then(|id| bus.schema(id).ok()) {
-        Some(schema) => view::datum(Datum { schema: &schema, bytes: &part.bytes }),
-        None => Value::from(String::from_utf8_lossy(&part.bytes)),
-    }
 }

@@ -1,26 +1,52 @@
-//! `lag`: how far each worker is behind its topics.
+//! `lag`: how far each worker is behind its topics, and what it is doing.
+
+mod state;
 
 use std::ops::ControlFlow;
 
 use serde_json::json;
 use throughline_bus::{Bus, Isolation, PartitionInfo};
-use throughline_event::{Offset, TopicName, TopicPartition, WorkerName};
+use throughline_event::{Offset, Role, TopicName, TopicPartition, WorkerName};
+use throughline_runtime::positions;
 
 use crate::args::Global;
 use crate::exit::{Exit, Fail, Failure};
-use crate::flow::Flow;
-use crate::running;
+use crate::flow::{Flow, PlannedProducer};
+use crate::{running, view};
+use state::States;
 
 pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
     let flow = super::load(global)?;
     let bus = running::connect(&flow.config)?;
-    let mut rows = vec![["worker", "role", "topic", "behind"].map(str::to_owned).to_vec()];
+    let header = ["worker", "role", "topic", "behind", "state"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
     let mut json = Vec::new();
+    let states = States::ask(&flow);
+    for PlannedProducer { name, .. } in &flow.producers {
+        let (topic, state) = (TopicName::positions(name), states.of(name));
+        let position = positions::newest(&bus, name).exit(Exit::Unavailable)?;
+        let (shown, at) = match &position {
+            Some((version, at)) => {
+                (format!("position of {}", view::time(*at)), Some((version, at)))
+            }
+            None => ("no position".to_owned(), None),
+        };
+        let row = [name.as_str(), "producer", topic.as_str(), &shown, &state];
+        rows.push(row.map(str::to_owned).to_vec());
+        json.push(json!({
+            "worker": name, "role": "producer", "topic": topic, "state": state,
+            "version": at.map(|(version, _)| version),
+            "position_at": at.map(|(_, at)| view::time(*at)),
+        }));
+    }
     for Reader { role, name, group, topics } in readers(&flow) {
+        let state = states.of(name);
         for (topic, behind) in behind(&bus, &group, &topics)? {
-            let row = [&name.to_string(), role, &topic.to_string(), &behind.to_string()];
-            rows.push(row.map(|cell: &str| cell.to_owned()).to_vec());
-            json.push(json!({"worker": name, "role": role, "topic": topic, "behind": behind}));
+            let row = [name.as_str(), role.as_str(), topic.as_str(), &behind.to_string(), &state];
+            rows.push(row.map(str::to_owned).to_vec());
+            json.push(json!({
+                "worker": name, "role": role.as_str(), "topic": topic, "behind": behind, "state": state,
+            }));
         }
     }
     crate::output::rows(global, &rows, json)
@@ -38,28 +64,28 @@ pub(super) fn none(bus: &Bus, flow: &Flow) -> Result<bool, Failure> {
 }
 
 /// A worker that reads topics.
-struct Reader<'f> {
-    role: &'static str,
-    name: &'f WorkerName,
-    group: String,
-    topics: Vec<TopicName>,
+pub(super) struct Reader<'f> {
+    role: Role,
+    pub(super) name: &'f WorkerName,
+    pub(super) group: String,
+    pub(super) topics: Vec<TopicName>,
 }
 
 /// Processors, then sinks.
-fn readers(flow: &Flow) -> Vec<Reader<'_>> {
+pub(super) fn readers(flow: &Flow) -> Vec<Reader<'_>> {
     let processors = flow.processors.iter().map(|p| Reader {
-        role: "processor",
+        role: Role::Processor,
         name: &p.name,
-        group: p.name.processor_group(),
+        group: p.name.in_role(Role::Processor),
         topics: throughline_connector::Processor::inputs(&*p.normalizer)
             .iter()
             .map(|input| input.topic.clone())
             .collect(),
     });
     let sinks = flow.sinks.iter().map(|s| Reader {
-        role: "sink",
+        role: Role::Sink,
         name: &s.name,
-        group: s.name.sink_group(),
+        group: s.name.in_role(Role::Sink),
         topics: s.topics.clone(),
     });
     processors.chain(sinks).collect()
@@ -80,11 +106,15 @@ fn records(bus: &Bus, at: &TopicPartition, from: Offset) -> Result<i64, Failure>
     Ok(records)
 }
 
+/// Those of the topics that there are.
+pub(super) fn existing(bus: &Bus, topics: &[TopicName]) -> Result<Vec<TopicName>, Failure> {
+    let known = bus.topics().exit(Exit::Unavailable)?;
+    Ok(topics.iter().filter(|t| known.iter().any(|k| k.topic == **t)).cloned().collect())
+}
+
 /// How far a group is behind, per topic.
 fn behind(bus: &Bus, group: &str, topics: &[TopicName]) -> Result<Vec<(TopicName, i64)>, Failure> {
-    let known = bus.topics().exit(Exit::Unavailable)?;
-    let topics: Vec<TopicName> =
-        topics.iter().filter(|t| known.iter().any(|k| k.topic == **t)).cloned().collect();
+    let topics = existing(bus, topics)?;
     let committed = bus.committed(group, &topics).exit(Exit::Unavailable)?;
     let mut behind = Vec::new();
     for topic in topics {
@@ -93,8 +123,9 @@ fn behind(bus: &Bus, group: &str, topics: &[TopicName]) -> Result<Vec<(TopicName
             bus.describe(&topic).exit(Exit::Unavailable)?
         {
             let at = |at: &TopicPartition| at.topic == topic && at.partition == partition;
-            let next = committed.iter().find(|(tp, _)| at(tp)).and_then(|(_, offset)| *offset);
-            let next = next.unwrap_or(start).max(start);
+            let next =
+                committed.iter().find(|(tp, _)| at(tp)).and_then(|(_, committed)| *committed);
+            let next = next.map_or(start, |next| next.offset).max(start);
             let offsets = end.0 - next.0;
             let at = TopicPartition { topic: topic.clone(), partition };
             sum += if offsets <= COUNTED { records(bus, &at, next)? } else { offsets };

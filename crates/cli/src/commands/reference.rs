@@ -33,8 +33,8 @@ fn metrics() -> String {
          crates/broker/src/metrics.rs. -->\n\n\
          Every process serves them in Prometheus' text format under `/metrics` at the address of \
          `metrics:` in `throughline.yaml`; `throughline run producer|processor|sink` takes a free \
-         port instead and logs it. Beside them stand `/livez` (every worker's loop turns) and \
-         `/readyz` (every worker does its work). The unit is the end of a name: `_seconds`, \
+         port instead and logs it. Beside them stand `/livez` (every worker's loop turns), \
+         `/readyz` (every worker does its work) and `/workers` (what each does, as JSON). The unit is the end of a name: `_seconds`, \
          `_bytes`, else a count. Labels are names of the configuration or fixed words, never a key \
          or a person; a metric with labels appears with the first value that is counted.\n\n\
          ## Workers and process\n\n",

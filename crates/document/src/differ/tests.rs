@@ -367,3 +367,24 @@ fn offset_of_a_partition_that_was_never_seen_is_zero() {
     assert_eq!(f.store.next_offset(&topic()), Offset(7));
     assert_eq!(f.reopened().store.next_offset(&topic()), Offset(7));
 }
+
+#[test]
+fn letters_of_other_readings_of_a_source_are_found_until_they_are_resolved() {
+    let mut f = fixture();
+    f.commit(|differ, _| {
+        differ.letter("a", "stock.csv", 1).unwrap();
+        differ.letter("b", "stock.csv", 1).unwrap();
+        differ.letter("b", "stock.csv", u64::MAX).unwrap();
+        differ.letter("c", "other.csv", 1).unwrap();
+    });
+    let mut f = f.reopened();
+    {
+        let mut differ = f.store.transaction().unwrap();
+        assert_eq!(differ.letters_before("stock.csv", u64::MAX, 9).unwrap(), ["a"]);
+        assert_eq!(differ.letters_before("stock.csv", 2, 1).unwrap(), ["a"], "in pieces");
+        differ.letter_resolved("a").unwrap();
+        assert_eq!(differ.letters_before("stock.csv", 2, 9).unwrap(), ["b"]);
+    }
+    let left = f.commit(|differ, _| differ.letters_before("stock.csv", 2, 9).unwrap());
+    assert_eq!(left, ["a", "b"], "what was not committed was not resolved");
+}

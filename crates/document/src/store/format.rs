@@ -34,6 +34,13 @@ const TABLES: &str = "
     CREATE INDEX document_deleted ON document(entity, version) WHERE document IS NULL;
 ";
 
+/// Made in an older file, too: without it the letters are read from their topic.
+const LETTERS: &str = "
+    CREATE TABLE IF NOT EXISTS letter(
+        id TEXT PRIMARY KEY, source TEXT NOT NULL, reading INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS letter_source ON letter(source);
+";
+
 /// Opens and checks the file, and makes the tables in an empty one.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let failed = |source| StoreError::from_sqlite(path, source);
@@ -51,6 +58,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
         }
         _ => return Err(StoreError::Damaged { path: path.to_owned(), source: None }),
     }
+    connection.execute_batch(LETTERS).map_err(failed)?;
     Ok(connection)
 }
 

@@ -4,14 +4,14 @@ use throughline_avro::{Cursor, DecodeError, Schema, SchemaId};
 use throughline_avro::{put_boolean, put_bytes, put_int, put_long, put_str, put_union_branch};
 use throughline_event::{Micros, Offset, PartitionId, TopicName, TopicPartition, WorkerName};
 
-use super::{DeadLetter, DeadLetterError, Input, Part};
+use super::{DeadLetter, DeadLetterError, DeadLetterStage, Input, Part};
 
 pub(super) fn write(letter: &DeadLetter) -> Vec<u8> {
     let out = &mut Vec::with_capacity(256);
     for text in [
         &letter.id,
         letter.worker.as_str(),
-        &letter.stage,
+        letter.stage.as_str(),
         &letter.code,
         &letter.kind,
         &letter.reason,
@@ -49,7 +49,9 @@ pub(super) fn read(schema: &Schema, bytes: &[u8]) -> Result<DeadLetter, DeadLett
     let cursor = &mut Cursor::new(bytes);
     let id = text(cursor)?;
     let worker = WorkerName::new(text(cursor)?)?;
-    let (stage, code, kind) = (text(cursor)?, text(cursor)?, text(cursor)?);
+    let word = text(cursor)?;
+    let stage = DeadLetterStage::parse(&word).ok_or(DeadLetterError::Stage { word })?;
+    let (code, kind) = (text(cursor)?, text(cursor)?);
     let (reason, place) = (text(cursor)?, text(cursor)?);
     let program = option(cursor, text)?;
     let line = option(cursor, |c| c.int())?;

@@ -1,4 +1,4 @@
-use throughline_event::{PartitionId, TopicName};
+use throughline_event::TopicName;
 
 use super::*;
 
@@ -6,7 +6,7 @@ fn letter() -> DeadLetter {
     DeadLetter {
         id: "cdc.shop.order-0@7".to_owned(),
         worker: WorkerName::new("shop").unwrap(),
-        stage: Stage::Process.as_str().to_owned(),
+        stage: DeadLetterStage::Process,
         code: "TL2001".to_owned(),
         kind: "mapping".to_owned(),
         reason: "totals do not sum up".to_owned(),

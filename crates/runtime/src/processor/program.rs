@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use throughline_avro::{Schema, SchemaId};
-use throughline_bus::{Bus, BusError, Outgoing, Recovery, TransactionalProducer};
+use throughline_bus::{BusError, Outgoing, Partitions, Recovery, TransactionalProducer};
 use throughline_connector::{Outputs, ProcessError, Processor, Produced};
 use throughline_event::{Micros, PartitionId, Record, TopicName, TopicPartition, WorkerName};
 
 use super::ProcessorOptions;
-use crate::dead_letter::{self, DeadLetter, Stored, read};
+use crate::dead_letter::{DeadLetter, Stored, read};
 use crate::meter::Meter;
 use crate::parking::Parking;
-use crate::{Host, WorkerError, topics};
+use crate::target::{Target, ensure};
+use crate::{Host, WorkerError};
 
 /// Why a record did not go through.
 pub(super) enum Failure {
@@ -21,42 +21,30 @@ pub(super) enum Failure {
     Process(ProcessError),
 }
 
-struct Output {
-    topic: TopicName,
-    key: SchemaId,
-    value: SchemaId,
-}
-
 /// A processor that is ready to run.
 pub(super) struct Program {
     pub(super) name: WorkerName,
     processor: Arc<dyn Processor>,
-    outputs: Vec<Output>,
-    dead: Output,
+    outputs: Vec<Target>,
+    dead: Target,
     buffer: Outputs,
 }
 
 impl Program {
     /// Creates the topics and registers the schemas of everything it writes.
     pub(super) fn prepare(options: &ProcessorOptions, host: &Host) -> Result<Self, WorkerError> {
+        let initially = Partitions::Initially(host.partitions);
         let mut outputs = Vec::new();
         for output in options.processor.outputs() {
-            outputs.push(prepare_output(
-                &host.bus,
-                &output.topic,
-                host.partitions,
-                (&output.key, &output.value),
-            )?);
+            let schemas = (&output.key, &output.value);
+            outputs.push(Target::prepare(&host.bus, &output.topic, initially, schemas)?);
         }
         let mut most = 1;
         for input in options.processor.inputs() {
             // The raw topics may not be there yet when all workers start together.
-            most = most.max(topics::ensure(&host.bus, &input.topic, host.partitions)?);
+            most = most.max(ensure(&host.bus, &input.topic, initially)?);
         }
-        let parse = |text| Schema::parse(text).expect("the dead letter's schemas are valid");
-        let schemas = (parse(dead_letter::KEY_SCHEMA), parse(dead_letter::VALUE_SCHEMA));
-        let topic = TopicName::dead(&options.name);
-        let dead = prepare_output(&host.bus, &topic, most, (&schemas.0, &schemas.1))?;
+        let dead = Target::dead(&host.bus, &options.name, Partitions::Initially(most))?;
         Ok(Self {
             name: options.name.clone(),
             processor: Arc::clone(&options.processor),
@@ -118,7 +106,7 @@ impl Program {
         letter: &DeadLetter,
         producer: &mut TransactionalProducer,
     ) -> Result<(), BusError> {
-        let partition = letter.input.as_ref().map(|input| input.partition.partition);
+        let partition = letter.partition();
         let sent = self.send_dead(&letter.id, partition, Some(&letter.to_datum()), producer);
         match sent {
             // An input near the limit does not fit beside its reason: its place stands for it.
@@ -137,42 +125,36 @@ impl Program {
         partition: PartitionId,
         producer: &mut TransactionalProducer,
     ) -> Result<(), BusError> {
-        self.send_dead(id, Some(partition), None, producer)
+        self.send_dead(id, partition, None, producer)
     }
 
     fn send_dead(
         &self,
         id: &str,
-        partition: Option<PartitionId>,
+        partition: PartitionId,
         value: Option<&[u8]>,
         producer: &mut TransactionalProducer,
     ) -> Result<(), BusError> {
-        producer.send(&Outgoing {
-            topic: &self.dead.topic,
-            partition,
-            key: Some((self.dead.key, &DeadLetter::key_datum(id))),
-            value: value.map(|value| (self.dead.value, value)),
-            headers: &[],
-            timestamp: None,
-        })
+        producer.send(&self.dead.outgoing_to(partition, &DeadLetter::key_datum(id), value))
     }
 
     /// Reads what is parked in these input partitions.
     pub(super) fn load_parked(
         &self,
         partitions: &[TopicPartition],
-        bus: &Bus,
+        host: &Host,
         parking: &mut Parking,
     ) -> Result<(), WorkerError> {
         let mut numbers: Vec<PartitionId> = partitions.iter().map(|at| at.partition).collect();
         numbers.sort_unstable();
         numbers.dedup();
         for number in numbers {
-            let letters = read::unresolved(bus, &self.dead.topic, number)?;
+            let letters = read::of_partition(host, &self.name, &self.dead.topic, number)?;
+            let letters = letters.unwrap_or_default();
             for letter in letters.into_iter().filter(|letter| letter.parked) {
                 let input = letter.input.as_ref().map(|input| &input.partition);
                 if input.is_some_and(|input| partitions.contains(input)) {
-                    let before = Stored::new(&letter, bus)?
+                    let before = Stored::new(&letter, &host.bus)?
                         .and_then(|stored| self.before(&stored.record()).map(<[u8]>::to_vec));
                     parking.park(letter, before.as_deref());
                 }
@@ -183,28 +165,11 @@ impl Program {
 }
 
 /// What a processor gave, as a record.
-fn outgoing<'a>(outputs: &'a [Output], produced: &'a Produced, timestamp: Micros) -> Outgoing<'a> {
+fn outgoing<'a>(outputs: &'a [Target], produced: &'a Produced, timestamp: Micros) -> Outgoing<'a> {
     let output = &outputs[produced.output.0];
     Outgoing {
-        topic: &output.topic,
-        partition: None,
-        key: Some((output.key, &produced.key)),
-        value: produced.value.as_deref().map(|value| (output.value, value)),
         headers: &produced.headers,
         timestamp: Some(timestamp),
+        ..output.outgoing(&produced.key, produced.value.as_deref())
     }
-}
-
-fn prepare_output(
-    bus: &Bus,
-    topic: &TopicName,
-    partitions: i32,
-    (key, value): (&Schema, &Schema),
-) -> Result<Output, WorkerError> {
-    topics::ensure(bus, topic, partitions)?;
-    Ok(Output {
-        topic: topic.clone(),
-        key: bus.register(&topic.key_subject(), key)?,
-        value: bus.register(&topic.value_subject(), value)?,
-    })
 }

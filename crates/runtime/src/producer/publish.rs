@@ -2,25 +2,30 @@
 
 use std::io::Write as _;
 
-use throughline_avro::{Schema, SchemaId};
-use throughline_bus::{Outgoing, TransactionalProducer};
-use throughline_connector::{CapturedEntity, PartitionRule, ProducerContext, Rejection};
+use throughline_bus::{Outgoing, Partitions, TransactionalProducer};
+use throughline_connector::{CapturedEntity, PartitionRule, ProducerContext, Reading, Rejection};
 use throughline_document::{EntityId, EntityShape, Store};
 use throughline_event::{
-    Change, EntityName, Envelope, EnvelopeSchema, Micros, Offset, PartitionId, Source, TopicName,
-    TopicPartition, Version, key_schema,
+    Change, EntityName, Envelope, EnvelopeSchema, Micros, Offset, PartitionId, Role, Source,
+    TopicName, TopicPartition, Version, key_schema,
 };
 
-use crate::dead_letter::{self, DeadLetter};
+use crate::dead_letter::DeadLetter;
 use crate::host::now;
 use crate::positions::{self, Committed};
-use crate::{Host, WorkerError, topics};
+use crate::target::Target;
+use crate::{Host, WorkerError};
 
 /// The header that tells the version of a document to those who do not read it.
 const VERSION_HEADER: &str = "version";
 
 /// The header that names the dump a document came from, for a state store that is rebuilt.
 pub(super) const SCOPE_HEADER: &str = "scope";
+
+/// The headers of a dead letter that tell which version of what it came from, for a state store that
+/// is rebuilt.
+pub(super) const SOURCE_HEADER: &str = "source";
+pub(super) const READING_HEADER: &str = "reading";
 
 /// Where a change came from, beside its document.
 #[derive(Default)]
@@ -34,25 +39,16 @@ pub(super) struct Origin<'a> {
 /// One topic of this producer.
 pub(super) struct Published {
     pub(super) id: EntityId,
-    pub(super) topic: TopicName,
-    pub(super) partitions: i32,
+    pub(super) target: Target,
     name: EntityName,
-    key: SchemaId,
-    value: SchemaId,
-}
-
-struct Side {
-    topic: TopicName,
-    key: SchemaId,
-    value: SchemaId,
 }
 
 /// Writes everything that one producer writes.
 pub(super) struct Publisher {
     cx: ProducerContext,
     entities: Vec<Published>,
-    dead: Side,
-    positions: Side,
+    dead: Target,
+    positions: Target,
     producer: TransactionalProducer,
     source: Source,
     /// Used again for every change event, as are the headers: the version and the dump.
@@ -70,13 +66,11 @@ impl Publisher {
         host: &Host,
     ) -> Result<Self, WorkerError> {
         // First of all: from here on an older instance of this producer cannot commit any more.
-        let producer = host.bus.producer(&cx.name.producer_id())?;
+        let producer = host.bus.producer(&cx.name.in_role(Role::Producer))?;
         let entities = entities
             .iter()
             .map(|entity| published(entity, cx, store, host))
             .collect::<Result<_, _>>()?;
-        let parse = |text| Schema::parse(text).expect("the dead letter's schemas are valid");
-        let letter = (parse(dead_letter::KEY_SCHEMA), parse(dead_letter::VALUE_SCHEMA));
         let source = Source {
             connector: kind.to_owned(),
             system: cx.system.clone(),
@@ -89,8 +83,8 @@ impl Publisher {
         };
         Ok(Self {
             entities,
-            dead: side(TopicName::dead(&cx.name), &letter, host)?,
-            positions: side(TopicName::positions(&cx.name), &positions::schemas(), host)?,
+            dead: Target::dead(&host.bus, &cx.name, Partitions::Exactly(1))?,
+            positions: positions::target(&host.bus, &cx.name)?,
             producer,
             source,
             cx: cx.clone(),
@@ -108,7 +102,12 @@ impl Publisher {
     }
 
     pub(super) fn topic(&self, entity: usize) -> &TopicName {
-        &self.entities[entity].topic
+        &self.entities[entity].target.topic
+    }
+
+    /// The topic of the dead letters.
+    pub(super) fn dead(&self) -> &TopicName {
+        &self.dead.topic
     }
 
     pub(super) fn name(&self, entity: usize) -> &EntityName {
@@ -157,12 +156,9 @@ impl Publisher {
         scope.extend_from_slice(origin.scope.unwrap_or_default().as_bytes());
         let headers = &self.headers[..1 + usize::from(origin.scope.is_some())];
         let record = Outgoing {
-            topic: &published.topic,
-            partition: None,
-            key: Some((published.key, key)),
-            value: Some((published.value, &self.datum)),
             headers,
             timestamp: Some(captured_at),
+            ..published.target.outgoing(key, Some(&self.datum))
         };
         self.producer.send(&record)?;
         if change.after.is_none() {
@@ -171,38 +167,40 @@ impl Publisher {
         Ok(())
     }
 
-    /// Something that could not be published.
+    /// Something that could not be published. Returns the id of its letter.
     pub(super) fn rejected(
         &mut self,
         rejection: &Rejection,
         at: Micros,
-    ) -> Result<(), WorkerError> {
+    ) -> Result<String, WorkerError> {
         let letter = DeadLetter::rejected(&self.cx.name, rejection, at);
         let (key, value) = (DeadLetter::key_datum(&letter.id), letter.to_datum());
-        send(&mut self.producer, &self.dead, &key, &value)
+        let headers = rejection.reading.as_ref().map(|Reading { source, version }| {
+            let source = source_of(&rejection.entity, source).into_bytes();
+            let reading = version.to_string().into_bytes();
+            [(SOURCE_HEADER.to_owned(), source), (READING_HEADER.to_owned(), reading)]
+        });
+        let headers = headers.as_ref().map_or(&[][..], |headers| headers);
+        let record = self.dead.outgoing_to(PartitionId(0), &key, Some(&value));
+        self.producer.send(&Outgoing { headers, ..record })?;
+        Ok(letter.id)
+    }
+
+    /// What a dead letter complained of is mended.
+    pub(super) fn resolved(&mut self, id: &str) -> Result<(), WorkerError> {
+        let key = DeadLetter::key_datum(id);
+        Ok(self.producer.send(&self.dead.outgoing_to(PartitionId(0), &key, None))?)
     }
 
     /// The position of this transaction.
     pub(super) fn position(&mut self, committed: &Committed) -> Result<(), WorkerError> {
-        let (key, value) = (positions::key_datum(&self.cx.name), committed.to_datum());
-        send(&mut self.producer, &self.positions, &key, &value)
+        positions::send(&mut self.producer, &self.positions, &self.cx.name, committed)
     }
 }
 
-fn send(
-    producer: &mut TransactionalProducer,
-    side: &Side,
-    key: &[u8],
-    value: &[u8],
-) -> Result<(), WorkerError> {
-    Ok(producer.send(&Outgoing {
-        topic: &side.topic,
-        partition: Some(PartitionId(0)),
-        key: Some((side.key, key)),
-        value: Some((side.value, value)),
-        headers: &[],
-        timestamp: None,
-    })?)
+/// What a letter came from: two entities may read files of one name.
+pub(super) fn source_of(entity: &EntityName, source: &str) -> String {
+    format!("{entity} {source}")
 }
 
 fn published(
@@ -214,11 +212,11 @@ fn published(
     let topic = TopicName::cdc(&cx.system, &entity.name);
     let schemas = EnvelopeSchema::for_topic(&topic, &entity.document)
         .and_then(|envelope| Ok((key_schema(&topic, &entity.key)?, envelope)));
-    let (key, envelope) = schemas
-        .map_err(|source| WorkerError::Entity { entity: entity.name.to_string(), source })?;
+    let (key, envelope) =
+        schemas.map_err(|source| WorkerError::Entity { entity: entity.name.clone(), source })?;
     let partitions = match entity.partitions {
-        PartitionRule::One => topics::ensure_single(&host.bus, &topic)?,
-        PartitionRule::Any => topics::ensure(&host.bus, &topic, host.partitions)?,
+        PartitionRule::One => Partitions::Exactly(1),
+        PartitionRule::Any => Partitions::Initially(host.partitions),
     };
     Ok(Published {
         id: store.entity(&EntityShape {
@@ -228,18 +226,6 @@ fn published(
             ignore: entity.ignore.clone(),
         })?,
         name: entity.name.clone(),
-        key: host.bus.register(&topic.key_subject(), &key)?,
-        value: host.bus.register(&topic.value_subject(), envelope.schema())?,
-        topic,
-        partitions,
-    })
-}
-
-fn side(topic: TopicName, schemas: &(Schema, Schema), host: &Host) -> Result<Side, WorkerError> {
-    topics::ensure_single(&host.bus, &topic)?;
-    Ok(Side {
-        key: host.bus.register(&topic.key_subject(), &schemas.0)?,
-        value: host.bus.register(&topic.value_subject(), &schemas.1)?,
-        topic,
+        target: Target::prepare(&host.bus, &topic, partitions, (&key, envelope.schema()))?,
     })
 }

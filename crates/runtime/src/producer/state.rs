@@ -1,15 +1,17 @@
 //! The producer's state store: opened, and caught up from the producer's own topics.
 
-use std::ops::ControlFlow;
-
 use throughline_avro::Schema;
-use throughline_bus::{Bus, Entry, Isolation};
+use throughline_bus::{BusError, Entry, Unreadable};
 use throughline_connector::BoxError;
 use throughline_document::{Differ, EntityId, Store};
-use throughline_event::{EnvelopeSchema, PartitionId, TopicPartition, WorkerName};
+use throughline_event::{EnvelopeSchema, Offset, PartitionId, Record, TopicPartition, WorkerName};
 
-use super::publish::{Publisher, SCOPE_HEADER};
-use crate::{Host, WorkerError};
+use super::publish::{Publisher, READING_HEADER, SCOPE_HEADER, SOURCE_HEADER};
+use crate::dead_letter::read::id_of;
+use crate::{Host, WorkerError, read};
+
+/// What follows "waits for" while a start reads what was published.
+const WHAT: &str = "what it has published";
 
 /// Opens the store of a producer, a file below the state folder.
 pub(super) fn open(host: &Host, producer: &WorkerName) -> Result<Store, WorkerError> {
@@ -18,71 +20,134 @@ pub(super) fn open(host: &Host, producer: &WorkerName) -> Result<Store, WorkerEr
     Ok(Store::open_or_rebuild(host.state.join(format!("{producer}.sqlite")))?)
 }
 
-/// Applies what the topics hold and the store does not know yet; returns the newest version seen.
+/// Applies what the topics hold and the store does not know yet; returns the newest version among
+/// that, and nothing when a drain came before all was read.
 pub(super) fn catch_up(
     store: &mut Store,
     publisher: &Publisher,
-    bus: &Bus,
-) -> Result<i64, WorkerError> {
+    host: &Host,
+    worker: &WorkerName,
+) -> Result<Option<i64>, WorkerError> {
     let mut newest = 0;
     for published in publisher.entities() {
-        for partition in (0..published.partitions).map(PartitionId) {
-            let at = TopicPartition { topic: published.topic.clone(), partition };
+        for partition in (0..published.target.partitions).map(PartitionId) {
+            let at = TopicPartition { topic: published.target.topic.clone(), partition };
             let from = store.next_offset(&at);
-            let mut failure: Option<WorkerError> = None;
             let mut envelope = None;
             let mut differ = store.transaction()?;
-            let next = bus.read_to_end(&at, from, Isolation::ReadCommitted, |entry| {
-                let id = published.id;
-                failure = apply(&mut differ, id, entry, &mut envelope, &mut newest).err();
-                if failure.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let next = read::to_end(host, (worker, WHAT), &at, from, |entry| {
+                apply(&mut differ, published.id, &at, entry, &mut envelope, &mut newest)
             })?;
-            if let Some(failure) = failure {
-                return Err(failure);
-            }
+            let Some(next) = next else { return Ok(None) };
             differ.commit(&[(at, next)])?;
         }
     }
-    Ok(newest)
+    let letters = catch_up_letters(store, publisher, host, worker)?;
+    Ok(letters.map(|()| newest))
+}
+
+/// Applies the dead letters.
+fn catch_up_letters(
+    store: &mut Store,
+    publisher: &Publisher,
+    host: &Host,
+    worker: &WorkerName,
+) -> Result<Option<()>, WorkerError> {
+    let at = TopicPartition { topic: publisher.dead().clone(), partition: PartitionId(0) };
+    let mut from = store.next_offset(&at);
+    loop {
+        let mut differ = store.transaction()?;
+        let read =
+            read::to_end(host, (worker, "its dead letters"), &at, from, |entry| match entry {
+                Entry::Record(record) => letter(&mut differ, &at, &record),
+                Entry::Undecodable(bad) => {
+                    read::undecodable(&bad);
+                    Ok(())
+                }
+            });
+        match read {
+            // The topic is another one than that which was known. Nothing is derived from letters.
+            Err(WorkerError::Bus(BusError::BeyondEnd { .. })) if from > Offset(0) => {
+                from = Offset(0);
+            }
+            Ok(Some(next)) => {
+                differ.commit(&[(at, next)])?;
+                return Ok(Some(()));
+            }
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn letter(
+    differ: &mut Differ<'_>,
+    at: &TopicPartition,
+    record: &Record<'_>,
+) -> Result<(), WorkerError> {
+    let id = match id_of(record) {
+        Ok(id) => id,
+        Err(error) => {
+            read::passed_over(error.code(), at, record.offset, &error);
+            return Ok(());
+        }
+    };
+    let header = |wanted: &str| {
+        let found = record.headers.iter().find(|(name, _)| name == wanted);
+        found.and_then(|(_, text)| std::str::from_utf8(text).ok())
+    };
+    let reading = header(READING_HEADER).and_then(|text| text.parse().ok());
+    match (record.value, header(SOURCE_HEADER), reading) {
+        (None, ..) => differ.letter_resolved(&id)?,
+        (Some(_), Some(source), Some(reading)) => differ.letter(&id, source, reading)?,
+        // One that nothing but a person can resolve.
+        (Some(_), ..) => {}
+    }
+    Ok(())
 }
 
 /// One record of the producer's own topic.
 fn apply(
     differ: &mut Differ<'_>,
     id: EntityId,
+    at: &TopicPartition,
     entry: Entry<'_>,
     envelope: &mut Option<EnvelopeSchema>,
     newest: &mut i64,
 ) -> Result<(), WorkerError> {
-    let (topic, record) = match entry {
-        Entry::Record(record) => (record.topic.clone(), Ok(record)),
-        Entry::Undecodable(bad) => (bad.partition.topic, Err(bad.reason)),
+    let (offset, record) = match entry {
+        Entry::Record(record) => (record.offset, Ok(record)),
+        // Its id may be one of ours, from another registry than this.
+        Entry::Undecodable(bad) => match bad.reason {
+            Unreadable::Schema { .. } => (bad.offset, Err(bad.reason)),
+            _ => {
+                read::undecodable(&bad);
+                return Ok(());
+            }
+        },
     };
-    let foreign =
-        |source: BoxError| WorkerError::ForeignRecord { topic: topic.to_string(), source };
-    let record = record.map_err(|reason| foreign(reason.into()))?;
-    let key = record.key.ok_or_else(|| foreign("it has no key".into()))?;
-    let at = TopicPartition { topic: record.topic.clone(), partition: record.partition };
+    let damaged = |source: BoxError| WorkerError::DamagedRecord {
+        partition: at.clone(),
+        offset,
+        fix: "start the version that wrote it, point `bus.registry` at the registry that it was \
+              written against, or restore the topic"
+            .to_owned(),
+        source,
+    };
+    let record = record.map_err(|reason| damaged(reason.into()))?;
+    let key = record.key.ok_or_else(|| damaged("it has no key".into()))?;
     // A tombstone follows the delete event that carried the version.
     let Some(value) = record.value else {
-        return Ok(differ.apply_published(
-            id,
-            key.bytes,
-            None,
-            *newest,
-            None,
-            (&at, record.offset),
-        )?);
+        return Ok(differ.apply_published(id, key.bytes, None, *newest, None, (at, offset))?);
     };
     if envelope.as_ref().is_none_or(|known| known.schema() != &**value.schema) {
         let compiled = EnvelopeSchema::new(Schema::clone(value.schema));
-        *envelope = Some(compiled.map_err(|error| foreign(error.into()))?);
+        *envelope = Some(compiled.map_err(|error| damaged(error.into()))?);
     }
     let envelope = envelope.as_ref().expect("the envelope was compiled above");
-    let view = envelope.view(value.bytes).map_err(|error| foreign(error.into()))?;
+    let view = envelope.view(value.bytes).map_err(|error| damaged(error.into()))?;
     *newest = (*newest).max(view.version);
     let scope = record.headers.iter().find(|(name, _)| name == SCOPE_HEADER);
     let scope = scope.and_then(|(_, scope)| std::str::from_utf8(scope).ok());
-    let at = (&at, record.offset);
-    Ok(differ.apply_published(id, key.bytes, view.after, view.version, scope, at)?)
+    Ok(differ.apply_published(id, key.bytes, view.after, view.version, scope, (at, offset))?)
 }

@@ -6,17 +6,17 @@
 
 use std::collections::HashMap;
 
-use throughline_avro::{Schema, SchemaId};
-use throughline_bus::{Bus, Outgoing, TransactionalProducer, Undecodable};
+use throughline_bus::{Partitions, TransactionalProducer, Undecodable};
 use throughline_connector::{Receipt, RecordPosition};
 use throughline_event::{
-    Offset, PartitionId, Record, RecordBatch, TopicName, TopicPartition, WorkerName,
+    Offset, PartitionId, Record, RecordBatch, Role, TopicName, TopicPartition, WorkerName,
 };
 
-use crate::dead_letter::{self, DeadLetter, Input, Part, Stage, read};
+use crate::dead_letter::{DeadLetter, DeadLetterStage, Input, Part, read};
 use crate::host::now;
 use crate::parking::{MOST_PARKED, Parking};
-use crate::{Host, WorkerError, topics};
+use crate::target::{Target, ensure};
+use crate::{Host, WorkerError};
 
 /// A partition and the datum of a key.
 pub(super) type KeyAt = (TopicPartition, Vec<u8>);
@@ -25,11 +25,9 @@ pub(super) type KeyAt = (TopicPartition, Vec<u8>);
 /// refuses nothing costs no connection.
 pub(super) struct Dead {
     worker: WorkerName,
-    topic: TopicName,
-    key: SchemaId,
-    value: SchemaId,
+    target: Target,
     transactional_id: String,
-    bus: Bus,
+    host: Host,
     producer: Option<TransactionalProducer>,
     parking: Parking,
     /// Parked keys of which the target took a newer record, and its offset. It may not be durable
@@ -46,21 +44,13 @@ impl Dead {
         let mut most = 1;
         for topic in topics {
             // Sinks may start before the processors that fill their topics.
-            most = most.max(topics::ensure(&host.bus, topic, host.partitions)?);
+            most = most.max(ensure(&host.bus, topic, Partitions::Initially(host.partitions))?);
         }
-        let dead = TopicName::dead(worker);
-        topics::ensure(&host.bus, &dead, most)?;
-        let register = |subject: String, text| {
-            let schema = Schema::parse(text).expect("the dead letter's schemas are valid");
-            host.bus.register(&subject, &schema)
-        };
         Ok(Self {
-            key: register(dead.key_subject(), dead_letter::KEY_SCHEMA)?,
-            value: register(dead.value_subject(), dead_letter::VALUE_SCHEMA)?,
+            target: Target::dead(&host.bus, worker, Partitions::Initially(most))?,
             worker: worker.clone(),
-            topic: dead,
-            transactional_id: format!("{}-{}", worker.sink_group(), host.instance),
-            bus: host.bus.clone(),
+            transactional_id: format!("{}-{}", worker.in_role(Role::Sink), host.instance),
+            host: host.clone(),
             producer: None,
             parking: Parking::default(),
             superseded: HashMap::new(),
@@ -81,7 +71,9 @@ impl Dead {
         numbers.sort_unstable();
         numbers.dedup();
         for number in numbers {
-            for letter in read::unresolved(&self.bus, &self.topic, number)? {
+            let (worker, topic) = (&self.worker, &self.target.topic);
+            let letters = read::of_partition(&self.host, worker, topic, number)?;
+            for letter in letters.unwrap_or_default() {
                 let of = |input: &Input| partitions.contains(&input.partition);
                 if letter.parked && letter.input.as_ref().is_some_and(of) {
                     self.parking.park(letter, None);
@@ -155,9 +147,9 @@ impl Dead {
         position: &RecordPosition,
         code: &'static str,
         reason: String,
-        bus: &Bus,
     ) -> Result<(), WorkerError> {
         tracing::warn!(worker = %self.worker, place = %position, code, "record refused by the target");
+        let bus = &self.host.bus;
         let key = record.key.map(|datum| Part::of(datum, bus));
         let value = record.value.map(|datum| Part::of(datum, bus));
         let input = Input {
@@ -168,7 +160,7 @@ impl Dead {
         let letter = DeadLetter {
             id: DeadLetter::id_of(&input.partition, input.offset),
             worker: self.worker.clone(),
-            stage: Stage::Deliver.as_str().to_owned(),
+            stage: DeadLetterStage::Deliver,
             code: code.to_owned(),
             kind: "refused".to_owned(),
             reason,
@@ -197,7 +189,7 @@ impl Dead {
 
     /// Records that are not Avro in the registry's wire format.
     pub(super) fn undecodable(&mut self, records: &[Undecodable]) -> Result<(), WorkerError> {
-        let letter = |bad| DeadLetter::undecodable(&self.worker, Stage::Deliver, bad);
+        let letter = |bad| DeadLetter::undecodable(&self.worker, DeadLetterStage::Deliver, bad);
         let letters: Vec<_> = records.iter().map(letter).collect();
         self.write(&letters.iter().map(addressed).collect::<Vec<_>>())
     }
@@ -209,18 +201,12 @@ impl Dead {
         }
         let producer = match &mut self.producer {
             Some(producer) => producer,
-            none => none.insert(self.bus.producer(&self.transactional_id)?),
+            none => none.insert(self.host.bus.producer(&self.transactional_id)?),
         };
         producer.begin()?;
         for (id, partition, letter) in letters {
-            producer.send(&Outgoing {
-                topic: &self.topic,
-                partition: Some(*partition),
-                key: Some((self.key, &DeadLetter::key_datum(id))),
-                value: letter.as_deref().map(|letter| (self.value, letter)),
-                headers: &[],
-                timestamp: None,
-            })?;
+            let key = DeadLetter::key_datum(id);
+            producer.send(&self.target.outgoing_to(*partition, &key, letter.as_deref()))?;
         }
         producer.commit()?;
         Ok(())
@@ -231,8 +217,7 @@ impl Dead {
 type Addressed = (String, PartitionId, Option<Vec<u8>>);
 
 fn addressed(letter: &DeadLetter) -> Addressed {
-    let partition = letter.input.as_ref().map_or(PartitionId(0), |input| input.partition.partition);
-    (letter.id.clone(), partition, Some(letter.to_datum()))
+    (letter.id.clone(), letter.partition(), Some(letter.to_datum()))
 }
 
 fn is_datum(part: &Part) -> bool {

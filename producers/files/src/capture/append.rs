@@ -216,9 +216,9 @@ impl Watch {
                 let reason = "the file was replaced while nobody looked; lines that were added to \
                               the old one behind this place were not read: append them to the new \
                               one if there were any";
-                let input = Vec::new();
-                turn.out
-                    .push(rejection(&self.settings, ROTATED, place, reason.to_owned(), input), 256);
+                let (reason, input) = (reason.to_owned(), Vec::new());
+                let rejection = rejection(&self.settings, ROTATED, place, reason, input, None);
+                turn.out.push(rejection, 256);
             }
             turn.state.files.remove(name);
         }

@@ -11,6 +11,7 @@ use crate::convert::Row;
 use crate::error::{self, FILE};
 use crate::folder::Entry;
 use crate::job::{Job, Purpose, groups};
+use crate::mended;
 use crate::options::ModeOptions;
 use crate::position::{EntityState, FileState, Mark, Progress, Version};
 use crate::rows::{Opened, RowReader};
@@ -117,8 +118,10 @@ impl Watch {
         let version = self.version_of(entry, &file)?;
         if self.was_read(&version, entry, turn.state) {
             let known = turn.state.files.entry(entry.path.clone()).or_default();
+            let back = mended::back(self.entity, &entry.path, &version);
             known.applied = Some(version);
             turn.moved = true;
+            turn.out.push(back, 0);
             return Ok(None);
         }
         let deliver = self.settings.mode == ModeOptions::Deliver;

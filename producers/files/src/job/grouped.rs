@@ -135,7 +135,7 @@ impl Job {
     fn withhold(&mut self, group: Group, problem: &str, out: &mut Filling<'_>) {
         if group.rows > 0 {
             let reason = format!("the document of {} rows is withheld: {problem}", group.rows);
-            self.reject(&RowError::new(GROUP, reason), group.line, Vec::new(), out);
+            self.reject_whole(&RowError::new(GROUP, reason), group.line, out);
         }
         if let Some(scope) = self.scope() {
             out.push(Item::Kept { entity: self.entity, key: group.key, scope }, 0);

@@ -126,7 +126,7 @@ fn refused(process: &Process) -> Result<String, Failure> {
         let Ok(info) = process.bus().topic(&topic) else { continue };
         let letters = dead_letter::unresolved(process.bus(), &topic, info.partitions)
             .exit(Exit::Unavailable)?;
-        for letter in letters {
+        for letter in letters.letters {
             let group = (letter.worker.to_string(), letter.code.clone());
             let example = || (0, format!("{}: {}", letter.place, letter.reason));
             groups.entry(group).or_insert_with(example).0 += 1;

@@ -1,0 +1,112 @@
+//! `offsets`: where workers go on, and how to let one that is stopped go on elsewhere.
+
+use serde_json::json;
+use throughline_bus::Bus;
+use throughline_event::{Offset, PartitionId, TopicName, TopicPartition, WorkerName};
+use throughline_runtime::positions;
+
+use super::lag::{Reader, readers};
+use crate::args::{Global, Offsets};
+use crate::exit::{Exit, Fail, Failure};
+use crate::flow::Flow;
+use crate::output;
+use crate::running;
+
+/// What stands for the place before everything.
+const BEGINNING: &str = "beginning";
+
+pub(crate) fn run(global: &Global, what: &Offsets) -> Result<Exit, Failure> {
+    let flow = super::load(global)?;
+    let bus = running::connect(&flow.config)?;
+    match what {
+        Offsets::List { worker } => list(global, &flow, &bus, worker.as_deref()),
+        Offsets::Set { worker, topic, partition, offset } => {
+            let producer = flow.producers.iter().find(|p| p.name.as_str() == worker);
+            match (producer, partition, offset) {
+                (Some(producer), None, None) if topic == BEGINNING => begin(&bus, &producer.name),
+                (None, Some(partition), Some(offset)) => {
+                    let reader = reader(&flow, worker)?;
+                    set(&bus, &reader, topic, PartitionId(*partition), Offset(*offset))
+                }
+                _ => Err(Failure::new(
+                    Exit::Usage,
+                    "TL9026: a processor or sink goes on at `TOPIC PARTITION OFFSET`, a producer at \
+                     `beginning`",
+                )),
+            }
+        }
+    }
+}
+
+fn reader<'f>(flow: &'f Flow, wanted: &str) -> Result<Reader<'f>, Failure> {
+    let mut known = Vec::new();
+    for reader in readers(flow) {
+        if reader.name.as_str() == wanted || reader.group == wanted {
+            return Ok(reader);
+        }
+        known.push(reader.name.as_str());
+    }
+    let known = known.join(", ");
+    let text = format!("TL9004: there is no processor or sink {wanted:?}; there is: {known}");
+    Err(Failure::new(Exit::Usage, text))
+}
+
+fn list(global: &Global, flow: &Flow, bus: &Bus, worker: Option<&str>) -> Result<Exit, Failure> {
+    let readers = match worker {
+        Some(worker) => vec![reader(flow, worker)?],
+        None => readers(flow),
+    };
+    let header = ["worker", "topic", "partition", "offset", "committed by"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    let mut json = Vec::new();
+    for Reader { name, group, topics, .. } in readers {
+        let topics = super::lag::existing(bus, &topics)?;
+        for (at, committed) in bus.committed(&group, &topics).exit(Exit::Unavailable)? {
+            let offset = committed.map(|committed| committed.offset);
+            let by = committed.map(|c| if c.ours { "the worker" } else { "another program" });
+            let shown = offset.map_or_else(|| "none".to_owned(), |offset| offset.to_string());
+            let (topic, number) = (at.topic.as_str(), at.partition.to_string());
+            let row = [name.as_str(), topic, &number, &shown, by.unwrap_or_default()];
+            rows.push(row.map(str::to_owned).to_vec());
+            json.push(json!({
+                "worker": name, "group": group, "topic": at.topic, "partition": at.partition,
+                "offset": offset, "ours": committed.map(|committed| committed.ours),
+            }));
+        }
+    }
+    crate::output::rows(global, &rows, json)
+}
+
+fn set(
+    bus: &Bus,
+    reader: &Reader<'_>,
+    topic: &str,
+    partition: PartitionId,
+    offset: Offset,
+) -> Result<Exit, Failure> {
+    let topic = TopicName::new(topic).exit(Exit::Usage)?;
+    let read = reader.topics.contains(&topic);
+    let found = bus.describe(&topic).exit(Exit::Data)?;
+    let log = found.iter().find(|info| info.partition == partition).filter(|_| read);
+    let at = TopicPartition { topic, partition };
+    let Some(log) = log else {
+        let text =
+            format!("TL9026: {} reads no partition {at}; see `throughline lag`", reader.name);
+        return Err(Failure::new(Exit::Usage, text));
+    };
+    // What the log has no more cannot be read; 0 stands for all that it has.
+    let offset = offset.max(log.start);
+    if offset > log.end {
+        let text = format!("TL9026: {at} ends at {}, before {offset}", log.end);
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    bus.set_committed(&reader.group, &[(at.clone(), offset)]).exit(Exit::Unavailable)?;
+    output::line(&format!("{} goes on at offset {offset} of {at}", reader.name))?;
+    Ok(Exit::Ok)
+}
+
+fn begin(bus: &Bus, producer: &WorkerName) -> Result<Exit, Failure> {
+    positions::begin_anew(bus, producer).exit(Exit::Unavailable)?;
+    output::line(&format!("{producer} reads its source from the beginning at its next start"))?;
+    Ok(Exit::Ok)
+}
