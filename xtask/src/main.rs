@@ -44,16 +44,16 @@ fn run(arguments: &[String]) -> Result<()> {
     let repo = Repo::here()?;
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
+        [] | ["help" | "--help" | "-h", ..] | [_, "--help" | "-h", ..] => {
+            print!("{USAGE}\nsteps of `test`, in order:\n{}", test::steps());
+            Ok(())
+        }
         ["test"] => test::all(&repo),
         ["test", step, rest @ ..] => test::one(&repo, step, rest),
         ["tidy"] => tidy::run(&repo),
         ["gen"] => generate::write(&repo),
         ["gen", "--check"] => generate::check(&repo),
         ["new", role, name] => scaffold::write(&repo, role, name),
-        [] | ["help" | "--help" | "-h"] => {
-            print!("{USAGE}\nsteps of `test`, in order:\n{}", test::steps());
-            Ok(())
-        }
         _ => bail!("unknown command\n\n{USAGE}"),
     }
 }

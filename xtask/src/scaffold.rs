@@ -28,7 +28,7 @@ pub(crate) fn write(repo: &Repo, role: &str, name: &str) -> Result<()> {
     run(Command::new("rustfmt").args(["--edition", "2024"]).args(sources))?;
     println!(
         "next: one line for throughline-{}-{name} in the root Cargo.toml, one in crates/cli/Cargo.toml, \
-         one in crates/cli/src/connectors.rs",
+         one in crates/cli/src/connectors.rs, one for its example in crates/cli/tests/commands.rs",
         role.word()
     );
     Ok(())
@@ -149,14 +149,20 @@ fn readme(role: Role, name: &str) -> String {
     format!(
         "# {name} {}\n\n{does}\n\n## Delivery\n\nThe promise, and the key that makes a repeated write \
          harmless.\n\n## Types\n\nThe map of types.\n\n## Limits\n\n## Metrics\n\n\
-         An example is in `config.example.yaml`; a test loads it.\n",
+         An example is in `config.example.yaml`, a whole file; the test of examples in \
+         crates/cli/tests/commands.rs validates it.\n",
         role.word()
     )
 }
 
 fn example(role: Role, name: &str) -> String {
     let head = if role == Role::Sink { "topics: [canonical.order]" } else { "system: shop" };
-    format!("{}:\n  my-{name}: {{kind: {name}, {head}}}\n", role.parent())
+    format!(
+        "systems: {{shop: {{pack: sunrise, settings: {{currency: EUR}}}}}}\n\
+         ownership: {{order: shop, inventory: shop, customer: shop, location: shop}}\n\
+         {}:\n  my-{name}: {{kind: {name}, {head}}}\n",
+        role.parent()
+    )
 }
 
 fn lib(role: Role, name: &str) -> String {

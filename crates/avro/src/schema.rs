@@ -155,6 +155,41 @@ impl Node {
         }
     }
 
+    /// The type in words that are the same for the same values only; names of types, comments,
+    /// defaults and the order of fields do not count.
+    pub fn type_text(&self) -> String {
+        let logical = |name: &str, logical: &Option<Logical>| match logical {
+            Some(Logical::Decimal { precision, scale }) => {
+                format!("{name} (decimal of {precision} digits, {scale} after the point)")
+            }
+            Some(logical) => format!("{name} ({logical:?})"),
+            None => name.to_owned(),
+        };
+        let sorted = |mut texts: Vec<String>, between: &str| {
+            texts.sort();
+            texts.join(between)
+        };
+        match self {
+            Self::Int(kind) => logical("int", kind),
+            Self::Long(kind) => logical("long", kind),
+            Self::Bytes(kind) => logical("bytes", kind),
+            Self::String(kind) => logical("string", kind),
+            Self::Fixed(size, kind) => logical(&format!("fixed of {size} bytes"), kind),
+            Self::Enum(symbols) => format!("enum of {}", symbols.join(", ")),
+            Self::Array(items) => format!("array of {}", items.type_text()),
+            Self::Map(values) => format!("map of {}", values.type_text()),
+            Self::Union(branches) => {
+                sorted(branches.iter().map(|branch| branch.type_text()).collect(), " or ")
+            }
+            Self::Record(record) => {
+                let field = |field: &Field| format!("{}: {}", field.name, field.node.type_text());
+                format!("record of {}", sorted(record.fields.iter().map(field).collect(), ", "))
+            }
+            Self::Recursive(_) => "a record inside itself".to_owned(),
+            plain => plain.description().trim_start_matches("a ").to_owned(),
+        }
+    }
+
     /// The logical type, when there is one.
     pub fn logical(&self) -> Option<Logical> {
         match self {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use throughline_avro::{Schema, SchemaId};
 use throughline_event::{Offset, TopicName, TopicPartition};
 
-use crate::BusError;
 use crate::consumer::{Committed, Consumer, ConsumerOptions, Isolation};
 use crate::decode::Entry;
 use crate::options::BusOptions;
@@ -15,6 +14,7 @@ use crate::producer::TransactionalProducer;
 use crate::reader::{READ_PATIENCE, Reading, Tail, TailOptions, read_to_end};
 use crate::schemas::{Schemas, SubjectVersion};
 use crate::topics::{PartitionInfo, TopicInfo, TopicSpec, Topics};
+use crate::{BusError, rule};
 
 #[derive(Debug)]
 struct Inner {
@@ -115,6 +115,23 @@ impl Bus {
     /// Whether a subject would take a schema.
     pub fn compatible(&self, subject: &str, schema: &Schema) -> Result<bool, BusError> {
         self.0.schemas.compatible(subject, schema)
+    }
+
+    /// What a schema changes against the newest version of a subject, in words; nothing where no
+    /// field tells it.
+    pub fn difference(&self, subject: &str, schema: &Schema) -> Result<Option<String>, BusError> {
+        self.0.schemas.difference(subject, schema)
+    }
+
+    /// The compatibility rule of a subject (`BACKWARD`, `NONE`, ...), or without one the rule of
+    /// all subjects that have none of their own.
+    pub fn rule(&self, subject: Option<&str>) -> Result<Option<String>, BusError> {
+        rule::get(&self.0.options, subject)
+    }
+
+    /// Sets the compatibility rule of a subject.
+    pub fn set_rule(&self, subject: &str, level: &str) -> Result<(), BusError> {
+        rule::set(&self.0.options, subject, level)
     }
 
     /// A producer for transactions. Older ones of this name are fenced, and what they left open is

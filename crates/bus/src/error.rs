@@ -65,13 +65,14 @@ pub enum BusError {
     },
     /// The schema breaks the compatibility rule of its subject.
     #[error(
-        "TL0504: subject {subject} refuses the schema: {message}; give new fields a default, keep \
-         the old ones, or change the rule of the subject"
+        "TL0504: subject {subject} refuses the schema: {message}; keep old fields as they are and \
+         give new ones a default, or, where the change is meant, run `throughline schemas \
+         compatibility {subject} --set NONE` and start again"
     )]
     Incompatible {
         /// The subject.
         subject: String,
-        /// The registry's own words.
+        /// What differs, or the registry's own words.
         message: String,
     },
     /// The registry has no schema of this id.

@@ -27,6 +27,7 @@ mod probe;
 mod producer;
 mod reach;
 mod reader;
+mod rule;
 mod schemas;
 mod signal;
 mod topics;

@@ -5,10 +5,10 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::BusError;
-use crate::options::{BusOptions, base_url};
+use crate::options::BusOptions;
 use crate::schemas::Schemas;
 use crate::topics::Topics;
+use crate::{BusError, rule};
 
 /// What brokers and registry said when they were asked, each on its own.
 #[derive(Debug)]
@@ -30,8 +30,7 @@ pub fn probe(options: &BusOptions) -> Result<Probed, BusError> {
         .and_then(|topics| topics.all())
         .and_then(|_| versions(&options.brokers, options.timeout));
     let registry = Arc::new(Schemas::new(options)?);
-    let registry =
-        registry.probe().map(|()| compatibility(&base_url(&options.registry), options.timeout));
+    let registry = registry.probe().map(|()| rule::get(options, None).ok().flatten());
     Ok(Probed { brokers, registry })
 }
 
@@ -73,7 +72,7 @@ fn missing(served: &[(i16, i16)]) -> Option<(&'static str, i16, i16)> {
     })
 }
 
-fn connect(address: &str, timeout: Duration) -> std::io::Result<TcpStream> {
+pub(crate) fn connect(address: &str, timeout: Duration) -> std::io::Result<TcpStream> {
     let address = address.to_socket_addrs()?.next().ok_or(std::io::ErrorKind::NotFound)?;
     let stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
@@ -104,30 +103,6 @@ fn read_versions(answer: &[u8]) -> Option<Vec<(i16, i16)>> {
     apis.chunks_exact(6).map(|api| Some((number(api, 0)?, number(api, 4)?))).collect()
 }
 
-/// `GET /config` of a registry. The registry's client has no call for it.
-fn compatibility(url: &str, timeout: Duration) -> Option<String> {
-    let rest = url.strip_prefix("http://")?;
-    let (host, path) =
-        rest.split_once('/').map_or((rest, String::new()), |(h, p)| (h, format!("/{p}")));
-    let address = if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
-    let mut stream = connect(&address, timeout).ok()?;
-    let request =
-        format!("GET {path}/config HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).ok()?;
-    let mut answer = Vec::new();
-    // An answer that is cut off has what was asked for, or is none.
-    let _read: std::io::Result<usize> = stream.take(MAX_ANSWER as u64).read_to_end(&mut answer);
-    level(std::str::from_utf8(&answer).ok()?)
-}
-
-/// `{"compatibilityLevel":"BACKWARD"}` in an answer, whichever way its body is framed.
-fn level(answer: &str) -> Option<String> {
-    let body = answer.split_once("\r\n\r\n")?.1;
-    let object = body.get(body.find('{')?..=body.rfind('}')?)?;
-    let object: serde_json::Value = serde_json::from_str(object).ok()?;
-    object.get("compatibilityLevel")?.as_str().map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,18 +124,5 @@ mod tests {
         let mut error = answer;
         error[5] = 35;
         assert_eq!(read_versions(&error), None);
-    }
-
-    #[test]
-    fn the_rule_is_found_in_plain_and_in_chunked_bodies() {
-        let body = r#"{"compatibilityLevel":"FULL"}"#;
-        let plain = format!("HTTP/1.1 200 OK\r\n\r\n{body}");
-        let chunked = format!(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1d\r\n{body}\r\n0\r\n\r\n"
-        );
-        assert_eq!(level(&plain).as_deref(), Some("FULL"));
-        assert_eq!(level(&chunked).as_deref(), Some("FULL"));
-        assert_eq!(level("HTTP/1.1 404 Not Found\r\n\r\nno }{ here"), None);
-        assert_eq!(level(""), None);
     }
 }

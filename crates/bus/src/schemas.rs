@@ -4,6 +4,7 @@
 //! and the caller's thread waits for the answer. A hit in the cache touches neither.
 
 mod cache;
+mod difference;
 
 use std::error::Error as _;
 use std::future::Future;
@@ -98,6 +99,9 @@ impl Schemas {
         let answer = answer.map_err(|error| {
             match self.error(&format!("register a schema for {subject}"), &error) {
                 BusError::RegistryRefused { code: 409 | 40901, message, .. } => {
+                    // The registry answers with both schemas whole, escaped, and a JSON pointer.
+                    let told = self.difference(subject, schema).ok().flatten();
+                    let message = told.unwrap_or_else(|| difference::cut(&message));
                     BusError::Incompatible { subject: subject.to_owned(), message }
                 }
                 other => other,
@@ -172,6 +176,17 @@ impl Schemas {
             id: schema_id(found.id),
             text: found.schema,
         })
+    }
+
+    /// What a schema changes against the newest version of a subject.
+    pub(crate) fn difference(
+        &self,
+        subject: &str,
+        schema: &Schema,
+    ) -> Result<Option<String>, BusError> {
+        let newest = self.version(subject, None)?;
+        let old = Schema::parse(&newest.text).ok();
+        Ok(old.and_then(|old| difference::difference(old.root(), schema.root())))
     }
 
     pub(crate) fn compatible(&self, subject: &str, schema: &Schema) -> Result<bool, BusError> {

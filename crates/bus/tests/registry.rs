@@ -60,6 +60,25 @@ fn a_schema_that_breaks_compatibility_is_refused_with_the_subject() {
         "{error}"
     );
     assert_eq!(error.recovery(), Recovery::Stop);
+    let text = error.to_string();
+    assert!(text.contains("`price` is new and has no default; keep"), "{text}");
+    assert!(text.contains(&format!("schemas compatibility {subject} --set NONE")), "{text}");
+}
+
+#[test]
+fn the_rule_of_a_subject_is_told_and_set() {
+    let bus = start();
+    let subject = unique("subject");
+    bus.register(&subject, &record(SKU)).unwrap();
+    assert_eq!(bus.rule(Some(&subject)).unwrap(), None);
+    assert_eq!(bus.rule(None).unwrap().as_deref(), Some("BACKWARD"));
+    let broken = record(&format!("{SKU},{PRICE}"));
+    bus.register(&subject, &broken).unwrap_err();
+    bus.set_rule(&subject, "NONE").unwrap();
+    assert_eq!(bus.rule(Some(&subject)).unwrap().as_deref(), Some("NONE"));
+    bus.register(&subject, &broken).unwrap();
+    let error = bus.set_rule(&subject, "SOMETIMES").unwrap_err();
+    assert!(matches!(error, BusError::RegistryRefused { .. }), "{error}");
 }
 
 #[test]

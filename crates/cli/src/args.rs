@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::output::Format;
@@ -15,6 +15,14 @@ Examples:
 
 Exit codes: 0 ok, 1 findings, 64 usage, 65 bad data, 69 unavailable, 70 internal, 78 configuration.";
 
+/// The configuration when none is named.
+pub(crate) const DEFAULT_CONFIG: &str = "throughline.yaml";
+
+/// Commands that read no configuration and answer in one form only, and the options that they do
+/// not show therefore.
+const PLAIN: [&str; 4] = ["demo", "explain", "reference", "completions"];
+const NOT_PLAIN: [&str; 2] = ["config", "output"];
+
 /// An event-streaming backbone for commerce.
 #[derive(Debug, Parser)]
 #[command(name = "throughline", version, after_help = EXAMPLES, propagate_version = false)]
@@ -25,11 +33,26 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// The command line as it is parsed and shown.
+    pub(crate) fn shown() -> clap::Command {
+        let whole = Self::command();
+        let hidden: Vec<clap::Arg> = whole
+            .get_arguments()
+            .filter(|argument| NOT_PLAIN.contains(&argument.get_id().as_str()))
+            .map(|argument| argument.clone().hide(true))
+            .collect();
+        PLAIN.into_iter().fold(whole, |whole, name| {
+            whole.mut_subcommand(name, |command| command.args(hidden.clone()))
+        })
+    }
+}
+
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// The configuration.
-    #[arg(long, short, global = true, default_value = "throughline.yaml", value_name = "FILE")]
+    #[arg(long, short, global = true, default_value = DEFAULT_CONFIG, value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// How reads answer.
     #[arg(long, short, global = true, value_enum, default_value_t)]
@@ -42,6 +65,9 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the demo: embedded bus, a sample shop's exports, canonical streams, a target on disk.
+    ///
+    /// It listens on the usual ports (Kafka 9092, registry 8081, metrics 9464) where they are free
+    /// when its folder is made, else on free ones that it prints.
     Demo {
         /// Where the demo keeps everything; created when it is missing, continued when it is there.
         #[arg(long, default_value = "throughline-demo")]
@@ -62,7 +88,10 @@ pub(crate) enum Command {
     Check,
     /// Run everything in one process.
     Up,
-    /// Run one part, for one container each.
+    /// Run one part in a process of its own.
+    ///
+    /// On Apache Kafka each part may have its own container. On the embedded bus the parts run on one
+    /// machine and share the data folder, and `run bus` is started first.
     #[command(subcommand)]
     Run(Part),
     /// Run the tests of a pack's mappings: its fixtures in, canonical records out.
@@ -70,6 +99,9 @@ pub(crate) enum Command {
         /// A pack's folder, or the name of one that is built in; all packs of the configuration
         /// without it.
         pack: Option<String>,
+        /// Write what each fixture gives now into it, for review.
+        #[arg(long)]
+        update: bool,
     },
     /// Print records of a topic, decoded, as they arrive.
     Tail(TailArgs),
@@ -91,7 +123,7 @@ pub(crate) enum Command {
     Dlq(Dlq),
     /// Explain an error code: why it happens, what to do, an example.
     Explain {
-        /// The code, `TL0502`.
+        /// The code, `TL0502` or `502`.
         code: String,
     },
     /// Print what this build accepts and exposes: for editors, people and dashboards.
@@ -159,12 +191,21 @@ pub(crate) enum Schemas {
         #[arg(long)]
         version: Option<u32>,
     },
-    /// Whether a schema file could be the subject's next version.
+    /// The rule by which a subject takes new schemas: print it, set it, or try a schema file.
     Compatibility {
-        /// The subject.
+        /// The subject, `canonical.order-value`.
         subject: String,
-        /// The Avro schema.
-        file: PathBuf,
+        /// An Avro schema: could it be the subject's next version?
+        file: Option<PathBuf>,
+        /// The rule from now on.
+        #[arg(
+            long, value_name = "LEVEL", ignore_case = true, conflicts_with = "file",
+            value_parser = [
+                "BACKWARD", "BACKWARD_TRANSITIVE", "FORWARD", "FORWARD_TRANSITIVE", "FULL",
+                "FULL_TRANSITIVE", "NONE",
+            ]
+        )]
+        set: Option<String>,
     },
 }
 

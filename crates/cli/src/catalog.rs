@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use throughline_config::pack::PackFiles;
-use throughline_config::{Catalog, Role};
-use throughline_event::{Path, Violations};
+use throughline_config::pack::{Pack, PackFiles};
+use throughline_config::{Catalog, Finding, NORMALIZER, Role};
+use throughline_event::{Path, SystemName, Violations};
 
+use crate::flow::{self, captures, folders};
 use crate::{connectors, packs};
-
-/// The only kind of processor: pure mappings from raw to canonical records.
-pub(crate) const NORMALIZER: &str = "normalizer";
 
 /// The connectors, packs and canonical entities of this binary.
 #[derive(Debug, Default)]
@@ -33,10 +31,7 @@ impl Catalog for BuiltIn {
 
     fn options_schema(&self, role: Role, kind: &str) -> Option<Value> {
         match role {
-            Role::Producer => {
-                let schema = connectors::producers().get(kind).map(|k| (k.schema)().to_value());
-                schema.map(without_entities)
-            }
+            Role::Producer => captures::kind(kind).map(|kind| captures::options_schema(&kind)),
             // A normalizer has no options of its own: everything is in the pack.
             Role::Processor => {
                 Some(serde_json::json!({"type": "object", "additionalProperties": false}))
@@ -46,10 +41,38 @@ impl Catalog for BuiltIn {
     }
 
     fn check_options(&self, role: Role, kind: &str, options: &Value, found: &mut Violations) {
-        // The options of a producer are complete only together with its pack: `flow` checks them.
         if let (Role::Sink, Some(sink)) = (role, connectors::sinks().get(kind)) {
             (sink.validate)(options.clone(), &Path::root(), found);
         }
+    }
+
+    fn capture_schema(&self, kind: &str) -> Option<Value> {
+        captures::entity_schema(&captures::kind(kind)?)
+    }
+
+    fn check_producer(
+        &self,
+        kind: &str,
+        options: &Value,
+        system: &SystemName,
+        pack: &Pack,
+        found: &mut Violations,
+    ) {
+        if let (Some(kind), Some(options)) = (captures::kind(kind), options.as_object()) {
+            captures::check(&kind, options, system, pack, found);
+        }
+    }
+
+    fn check_pack(&self, pack: &Pack) -> Vec<Finding> {
+        flow::check_pack(pack)
+    }
+
+    fn check_mappings(&self, pack: &Pack) -> Vec<Finding> {
+        flow::check_mappings(pack)
+    }
+
+    fn check_file(&self, file: &Value, found: &mut Violations) {
+        folders::check(file, found);
     }
 
     fn packs(&self) -> Vec<String> {
@@ -59,12 +82,4 @@ impl Catalog for BuiltIn {
     fn pack(&self, name: &str) -> Option<Arc<dyn PackFiles>> {
         packs::get(name)
     }
-}
-
-/// What the pack says of the entities need not be written again.
-fn without_entities(mut schema: Value) -> Value {
-    if let Some(required) = schema.get_mut("required").and_then(Value::as_array_mut) {
-        required.retain(|name| name != "entities");
-    }
-    schema
 }

@@ -7,16 +7,20 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use throughline_avro::Schema;
-use throughline_config::pack::Pack;
+use throughline_config::pack::{Pack, Setting, SettingType};
 use throughline_config::yaml::Mark;
-use throughline_config::{Config, Finding, Producer, Report, System};
-use throughline_event::{Path, Segment, SystemName, TopicName, Violation, Violations, WorkerName};
+use throughline_config::{Config, Finding, Report, System};
+use throughline_connector::{CapturedEntity, ProducerContext};
+use throughline_event::{Path, SystemName, TopicName, Violations, WorkerName};
 use throughline_processor_normalizer::{self as normalizer, Engine, Normalizer, Spec};
+use throughline_runtime::{ProducerKind, WorkerError};
 
 use crate::catalog::BuiltIn;
 use crate::connectors;
 
+pub(crate) mod captures;
 mod columns;
+pub(crate) mod folders;
 
 /// A configuration whose every part was compiled.
 #[derive(Debug)]
@@ -54,6 +58,27 @@ pub(crate) struct PlannedProducer {
     pub(crate) options: Value,
 }
 
+impl PlannedProducer {
+    /// Its kind.
+    pub(crate) fn known(&self) -> ProducerKind {
+        *connectors::producers().get(&self.kind).expect("the configuration was checked")
+    }
+
+    /// Where it runs.
+    pub(crate) fn context(&self, flow: &Flow) -> ProducerContext {
+        ProducerContext {
+            name: self.name.clone(),
+            system: self.system.clone(),
+            base: flow.config.folder.clone(),
+        }
+    }
+
+    /// Reaches its source and tells what it publishes.
+    pub(crate) fn reach(&self, flow: &Flow) -> Result<Vec<CapturedEntity>, WorkerError> {
+        (self.known().check)(self.options.clone(), self.context(flow))
+    }
+}
+
 /// A processor that can be started.
 #[derive(Clone)]
 pub(crate) struct PlannedProcessor {
@@ -89,13 +114,11 @@ pub(crate) fn compile(config: Config) -> Result<Flow, Report> {
         .iter()
         .map(|producer| {
             let system = &config.systems[&producer.system];
-            let options = complete(&producer.kind, &producer.options, &system.pack);
-            findings.extend(check_producer(producer, &options, &system.pack));
             PlannedProducer {
                 name: producer.name.clone(),
                 kind: producer.kind.clone(),
                 system: producer.system.clone(),
-                options,
+                options: captures::complete(&producer.kind, &producer.options, &system.pack),
             }
         })
         .collect();
@@ -128,64 +151,6 @@ pub(crate) fn compile(config: Config) -> Result<Flow, Report> {
     }
 }
 
-/// The pack says how its files look; what the operator wrote for an entity wins, key by key.
-fn complete(kind: &str, options: &Map<String, Value>, pack: &Pack) -> Value {
-    let mut options = options.clone();
-    let Some(capture) = pack.capture(kind) else { return Value::Object(options) };
-    let written = options.remove("entities");
-    let mut entities = Map::new();
-    for (name, described) in capture {
-        let mut entity = described.clone();
-        if let (Some(fields), Some(known)) = (entity.as_object_mut(), pack.entities.get(name)) {
-            if fields.contains_key("document_schema") {
-                fields.insert("document_schema".to_owned(), Value::from(known.schema.text.clone()));
-            }
-            let rule = if known.single_partition { "one" } else { "any" };
-            fields.entry("partitions").or_insert_with(|| Value::from(rule));
-            if !known.ignore.is_empty() {
-                fields.entry("ignore").or_insert_with(|| Value::from(known.ignore.clone()));
-            }
-        }
-        entities.insert(name.to_string(), entity);
-    }
-    for (name, more) in written.as_ref().and_then(Value::as_object).into_iter().flatten() {
-        match (entities.get_mut(name).and_then(Value::as_object_mut), more.as_object()) {
-            (Some(entity), Some(more)) => {
-                entity.extend(more.iter().map(|(key, value)| (key.clone(), value.clone())));
-            }
-            _ => drop(entities.insert(name.clone(), more.clone())),
-        }
-    }
-    options.insert("entities".to_owned(), Value::Object(entities));
-    Value::Object(options)
-}
-
-/// Checks completed options; what is wrong below `entities` stands in the pack's `capture.yaml`.
-fn check_producer(producer: &Producer, options: &Value, pack: &Pack) -> Vec<Finding> {
-    let kind = producer.kind.as_str();
-    let mut found = Violations::default();
-    let mut in_pack = Violations::default();
-    if let Some(known) = connectors::producers().get(kind) {
-        (known.validate)(options.clone(), &Path::root(), &mut found);
-        if found.is_empty() {
-            columns::check(known, &producer.system, options, pack, &mut in_pack);
-        }
-    }
-    for Violation { code, path, message, fix } in found {
-        let path = match path.segments().split_first() {
-            Some((Segment::Key(first), rest)) if first == "entities" => {
-                rest.iter().fold(Path::root().key(kind), |at, segment| match segment {
-                    Segment::Key(name) => at.key(name),
-                    Segment::Index(index) => at.index(*index),
-                })
-            }
-            _ => path,
-        };
-        in_pack.add(code, path, message, fix);
-    }
-    pack.capture_report(in_pack).findings().to_vec()
-}
-
 /// What the normalizer of a system is made of.
 pub(crate) fn spec(config: &Config, system: &System) -> Result<Spec, Report> {
     let owned = config
@@ -211,15 +176,40 @@ pub(crate) fn test_spec(pack: &Pack) -> Result<Spec, Report> {
         .filter_map(|(name, setting)| Some((name.clone(), setting.default.clone()?)))
         .collect();
     settings.extend(fixture_settings(pack)?);
+    whole_spec(pack, settings)
+}
+
+/// A pack for a system that owns everything.
+fn whole_spec(pack: &Pack, settings: Map<String, Value>) -> Result<Spec, Report> {
     let system = SystemName::new("shop").expect("the name is allowed");
     let owned: BTreeSet<_> =
         normalizer::canonical_entities().iter().map(|entity| entity.name.clone()).collect();
     Ok(Spec { pack: mappings(pack)?, system, settings, owned })
 }
 
-/// Compiles the mappings of a pack as they would run.
-pub(crate) fn check(pack: &Pack, spec: Spec) -> Result<(), Report> {
-    load_normalizer(spec, pack).map(drop).map_err(Report::new)
+/// What is wrong with the captures of a pack, also against its schemas.
+pub(crate) fn check_pack(pack: &Pack) -> Vec<Finding> {
+    let mut found = Violations::new();
+    for kind in pack.capture_kinds().filter_map(captures::kind) {
+        captures::check_pack(&kind, pack, &mut found);
+    }
+    pack.capture_report(found).findings().to_vec()
+}
+
+/// What is wrong with the mappings of a pack, apart from any configuration.
+pub(crate) fn check_mappings(pack: &Pack) -> Vec<Finding> {
+    let value = |setting: &Setting| match (&setting.default, setting.kind) {
+        (Some(default), _) => default.clone(),
+        (None, SettingType::String) => Value::from("value"),
+        (None, SettingType::Integer) => Value::from(1),
+        (None, SettingType::Boolean) => Value::from(true),
+    };
+    // A mapping is compiled against the types of the settings alone.
+    let settings = pack.settings.iter().map(|(name, setting)| (name.clone(), value(setting)));
+    match whole_spec(pack, settings.collect()) {
+        Ok(spec) => load_normalizer(spec, pack).err().unwrap_or_default(),
+        Err(report) => report.findings().to_vec(),
+    }
 }
 
 /// The settings that the fixtures of a pack are written for.

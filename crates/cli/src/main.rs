@@ -14,14 +14,15 @@ mod view;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use throughline_telemetry::log;
 
 use crate::args::{Cli, Command};
 use crate::exit::{Exit, Fail, Failure};
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let parsed = Cli::shown().try_get_matches();
+    let cli = match parsed.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and the version are answers, not mistakes.
@@ -44,7 +45,8 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<Exit, Failure> {
     let Cli { global, command } = cli;
     let quiet = matches!(command, Command::Demo { .. }) && global.log == "info";
-    let filter = if quiet { "warn" } else { &global.log };
+    // What goes wrong is part of what the demo prints.
+    let filter = if quiet { "error" } else { &global.log };
     let options =
         log::Options { filter: filter.to_owned(), color: output::color(), ..Default::default() };
     log::init(&options).exit(Exit::Usage)?;
@@ -55,7 +57,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Check => commands::check::run(&global),
         Command::Up => commands::up::run(&global, process::Scope::All),
         Command::Run(part) => commands::up::run(&global, process::Scope::Part(part)),
-        Command::Test { pack } => commands::test::run(&global, pack.as_deref()),
+        Command::Test { pack, update } => commands::test::run(&global, pack.as_deref(), update),
         Command::Tail(tail) => commands::tail::run(&global, &tail),
         Command::Topics { topic } => commands::topics::run(&global, topic.as_deref()),
         Command::Schemas(what) => commands::schemas::run(&global, &what),
@@ -65,6 +67,6 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Explain { code } => commands::explain::run(&code),
         Command::Reference { what } => commands::reference::run(what),
         Command::Version => commands::version::run(&global),
-        Command::Completions { shell } => commands::version::completions(shell),
+        Command::Completions { shell } => commands::completions::run(shell),
     }
 }

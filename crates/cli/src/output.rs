@@ -3,8 +3,10 @@
 use std::io::{self, IsTerminal, Write};
 
 use clap::ValueEnum;
+use serde_json::Value;
 
-use crate::exit::{Exit, Fail, Failure};
+use crate::args::Global;
+use crate::exit::{Exit, Failure};
 
 /// How a read answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -23,8 +25,27 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     let written = out.write_all(text.as_bytes()).and_then(|()| out.write_all(b"\n"));
     match written.and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
-        result => result.exit(Exit::Internal),
+        Ok(()) => Ok(()),
+        Err(error) => Err(Failure::new(
+            Exit::Unavailable,
+            format!(
+                "TL9020: the answer could not be written to stdout, and is incomplete: {error}"
+            ),
+        )),
     }
+}
+
+/// Writes rows as a table, or the same as a JSON list.
+pub(crate) fn rows(
+    global: &Global,
+    rows: &[Vec<String>],
+    json: Vec<Value>,
+) -> Result<Exit, Failure> {
+    match global.output {
+        Format::Text => line(&table(rows))?,
+        Format::Json => line(&Value::Array(json).to_string())?,
+    }
+    Ok(Exit::Ok)
 }
 
 /// Writes a line for people.

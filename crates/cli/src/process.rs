@@ -9,7 +9,7 @@ use throughline_broker::FlushPolicy;
 use throughline_bus::embedded::{self, Embedded, EmbeddedOptions};
 use throughline_bus::{Bus, BusOptions, Recovery};
 use throughline_config::{Bus as BusConfig, Config, Flush};
-use throughline_connector::{ProducerContext, SinkContext};
+use throughline_connector::SinkContext;
 use throughline_runtime::{
     Host, ProcessorOptions, Shutdown, Supervisor, Worker, WorkerState, WorkerStatus,
 };
@@ -245,14 +245,8 @@ fn workers(flow: &Flow, scope: &Scope, host: &Host) -> Result<Vec<Worker>, Failu
     };
     let mut workers = Vec::new();
     for planned in flow.producers.iter().filter(|p| wanted("producer", p.name.as_str())) {
-        let cx = ProducerContext {
-            name: planned.name.clone(),
-            system: planned.system.clone(),
-            base: flow.config.folder.clone(),
-        };
-        let kinds = connectors::producers();
-        let kind = *kinds.get(&planned.kind).expect("the configuration was checked");
-        workers.push(kind.worker(planned.options.clone(), cx, host.clone()));
+        let cx = planned.context(flow);
+        workers.push(planned.known().worker(planned.options.clone(), cx, host.clone()));
     }
     for planned in flow.processors.iter().filter(|p| wanted("processor", p.name.as_str())) {
         let processor = planned.normalizer.clone();

@@ -1,6 +1,8 @@
 //! Commands that need nothing to run.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use crate::sandbox::Sandbox;
 
@@ -42,6 +44,124 @@ fn every_mistake_is_reported_with_its_line_and_a_fix() {
 }
 
 #[test]
+fn what_stands_under_entities_wins_over_the_pack_key_by_key() {
+    let sandbox = Sandbox::new();
+    let written = |entities: &str| {
+        let file = sandbox.path("entities.yaml");
+        let yaml = fs::read_to_string(sandbox.path("throughline.yaml")).unwrap();
+        let to = format!("poll: 20ms, entities: {entities}");
+        fs::write(file, yaml.replace("poll: 20ms", &to)).unwrap();
+        let output = sandbox.output(&["--config", "entities.yaml", "--output", "json", "validate"]);
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let told = |one: &serde_json::Value| {
+            format!("{} {} {}", one["code"], one["file"], one["fix"]).replace('"', "")
+        };
+        found.as_array().unwrap().iter().map(told).collect::<Vec<_>>()
+    };
+    let nothing: [&str; 0] = [];
+    assert_eq!(written("{inventory: {delimiter: ';'}, order: {path: 'o*.csv'}}"), nothing);
+    assert_eq!(
+        written("{inventry: {mode: replace}, inventory: {max_row: 1GiB}}"),
+        ["TL0122 entities.yaml did you mean `inventory`?", "TL1001 entities.yaml use 1MiB"]
+    );
+    // What follows from a mistake is no second one.
+    let found = written("{inventory: {columns: {sku: {type: int}, supplyChannel: {empty: ''}}}}");
+    assert_eq!(found, ["TL1001 entities.yaml see the table of types in the README"]);
+    let schema = sandbox.output(&["reference", "schema"]).stdout;
+    let published: serde_json::Value = serde_json::from_slice(&schema).unwrap();
+    let entity = "/properties/producers/additionalProperties/oneOf/0/properties/entities";
+    let entity = published.pointer(&format!("{entity}/additionalProperties")).unwrap();
+    assert!(entity["properties"]["delimiter"].is_object() && entity.get("required").is_none());
+}
+
+#[test]
+fn mistakes_in_the_file_the_captures_and_the_mappings_come_in_one_round() {
+    let sandbox = Sandbox::new();
+    let files = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems/sunrise");
+    let pack = sandbox.path("pack");
+    let copied = std::process::Command::new("cp").arg("-r").arg(files).arg(&pack).status().unwrap();
+    assert!(copied.success());
+    let edit = |file: std::path::PathBuf, from: &str, to: &str| {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from}");
+        fs::write(file, text.replacen(from, to, 1)).unwrap();
+    };
+    sandbox.configure(|yaml| yaml.replace("pack: sunrise", "pack: ./pack"));
+    let found = || {
+        let output = sandbox.output(&["--output", "json", "validate"]);
+        let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let told = |one: &serde_json::Value| format!("{} {}", one["code"], one["file"]);
+        found.as_array().unwrap().iter().map(|one| told(one).replace('"', "")).collect::<Vec<_>>()
+    };
+    let order = pack.join("mappings/order.vrl");
+    edit(order, "", "nothing = .no_such_column\n");
+    assert_eq!(found(), ["TL2002 ./pack/mappings/order.vrl"]);
+    sandbox.configure(|yaml| yaml.replace("poll: 20ms", "pol: 20ms"));
+    assert_eq!(found(), ["TL0110 throughline.yaml", "TL2002 ./pack/mappings/order.vrl"]);
+    edit(pack.join("capture.yaml"), "    mode: replace", "    delimeter: ','\n    mode: replace");
+    assert_eq!(
+        found(),
+        [
+            "TL0110 throughline.yaml",
+            "TL0110 ./pack/capture.yaml",
+            "TL2002 ./pack/mappings/order.vrl"
+        ]
+    );
+}
+
+#[test]
+fn the_examples_beside_the_connectors_are_valid() {
+    let sandbox = Sandbox::new();
+    for connector in ["producers/files", "sinks/files"] {
+        let repo = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let example = repo.join(connector).join("config.example.yaml");
+        let output = sandbox.output(&["--config", example.to_str().unwrap(), "validate"]);
+        assert!(output.status.success(), "{connector}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_target_inside_the_watched_folder_is_refused() {
+    let sandbox = Sandbox::new();
+    sandbox.configure(|yaml| yaml.replace("folder: ./target", "folder: ./exports/done"));
+    let output = sandbox.output(&["validate"]);
+    assert_eq!(output.status.code(), Some(78));
+    let error = text(&output.stderr);
+    assert!(error.contains("TL9018") && error.contains("sinks.lake.folder"), "{error}");
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_has_its_code() {
+    let sandbox = Sandbox::new();
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = sandbox.command(&["version"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(69));
+    assert!(text(&output.stderr).contains("TL9020"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_demo_whose_exports_are_gone_ends_with_the_reason() {
+    let sandbox = Sandbox::new();
+    fs::remove_dir(sandbox.path("exports")).unwrap();
+    let output = sandbox.output(&["demo", "--once", "--folder", "."]);
+    assert_eq!(output.status.code(), Some(69));
+    let error = text(&output.stderr);
+    assert!(error.contains("TL1002") && error.contains("--folder"), "{error}");
+}
+
+#[test]
+fn options_that_a_command_does_not_read_are_not_shown() {
+    let sandbox = Sandbox::new();
+    for command in ["demo", "explain", "completions"] {
+        let help = text(&sandbox.output(&[command, "--help"]).stdout);
+        assert!(!help.contains("--config") && help.contains("--log"), "{command}: {help}");
+    }
+    assert!(text(&sandbox.output(&["validate", "--help"]).stdout).contains("--config"));
+    let anyway = sandbox.output(&["explain", "--output", "json", "502"]);
+    assert!(anyway.status.success(), "{}", text(&anyway.stderr));
+}
+
+#[test]
 fn the_fixtures_of_the_built_in_packs_pass_and_a_broken_one_fails() {
     let sandbox = Sandbox::new();
     for pack in ["sunrise", "retail-export"] {
@@ -49,6 +169,9 @@ fn the_fixtures_of_the_built_in_packs_pass_and_a_broken_one_fails() {
         assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
         assert!(text(&output.stdout).contains(", 0 failed"));
     }
+    let built_in = sandbox.output(&["test", "--update", "sunrise"]);
+    assert_eq!(built_in.status.code(), Some(64));
+    assert!(text(&built_in.stderr).contains("TL9021"), "{}", text(&built_in.stderr));
     let unknown = sandbox.output(&["test", "nowhere"]);
     assert_eq!(unknown.status.code(), Some(64));
     assert!(text(&unknown.stderr).contains("TL9007"));
@@ -98,6 +221,26 @@ fn a_command_that_needs_a_running_bus_says_how_to_start_one() {
         let error = text(&output.stderr);
         assert!(error.contains("TL9002") && error.contains("throughline up"), "{error}");
     }
+}
+
+#[test]
+fn a_tail_whose_bus_is_gone_ends() {
+    let sandbox = Sandbox::new();
+    sandbox.replace("exports/inventory.csv", "sku,quantityOnStock,supplyChannel\nA,1,\n");
+    let up = sandbox.start(&["up"]);
+    sandbox.until_running();
+    sandbox.until("nothing is published", || {
+        let output = sandbox.output(&["tail", "canonical.inventory", "--last", "all", "--exit"]);
+        if output.stdout.is_empty() { Err(text(&output.stderr)) } else { Ok(()) }
+    });
+    let mut tail = sandbox.command(&["tail", "canonical.inventory"]);
+    let mut tail = tail.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    // It follows when it has printed what there is.
+    let mut line = String::new();
+    BufReader::new(tail.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.contains("canonical.inventory"), "{line}");
+    assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
+    assert_eq!(tail.wait().unwrap().code(), Some(69));
 }
 
 #[test]

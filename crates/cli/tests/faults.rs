@@ -153,3 +153,44 @@ fn malformed_rows_are_dead_letters_with_their_place_and_the_rest_flows() {
     assert!(letters[0]["code"].as_str().unwrap().starts_with("TL10"));
     assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
 }
+
+#[test]
+fn a_target_that_is_taken_away_is_missed_while_it_runs_and_at_the_next_start() {
+    let sandbox = Sandbox::new();
+    stock(&sandbox, [1, 2, 3]);
+    let up = sandbox.start(&["up"]);
+    let all = |a, b, c| {
+        sandbox.until("the target never held what the export says", || {
+            let held = held(&sandbox);
+            if held == pairs(&[("A", a), ("B", b), ("C", c)]) { Ok(()) } else { Err(held) }
+        });
+    };
+    let told = |code: &str| {
+        let log = || fs::read_to_string(sandbox.path("up.log")).unwrap();
+        sandbox.until(code, || if log().contains(code) { Ok(()) } else { Err(()) });
+    };
+    all(1, 2, 3);
+
+    // WHEN the folder goes away under the sink, as an unmounted volume does, THEN nothing is written
+    // in its place, AND all arrives when it is back.
+    let (target, away) = (sandbox.path("target"), sandbox.path("away"));
+    fs::rename(&target, &away).unwrap();
+    stock(&sandbox, [1, 20, 3]);
+    told("TL3008");
+    assert!(!target.exists());
+    fs::rename(&away, &target).unwrap();
+    all(1, 20, 3);
+    assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
+
+    // WHEN it is gone at the next start, THEN the sink stops, and fills no new folder by half.
+    fs::rename(&target, &away).unwrap();
+    stock(&sandbox, [1, 20, 30]);
+    let up = sandbox.start(&["up"]);
+    told("TL0620");
+    assert_eq!(held(&sandbox), []);
+    assert_eq!(up.drain(), Some(1), "a worker halted");
+    fs::remove_dir_all(&target).unwrap();
+    fs::rename(&away, &target).unwrap();
+    let _up = sandbox.start(&["up"]);
+    all(1, 20, 30);
+}

@@ -28,22 +28,98 @@ fn write_files(page: &str, folder: &Path) -> usize {
     files
 }
 
-#[test]
-fn the_pack_of_the_documentation_runs() {
+/// The pack of the documentation in a sandbox, with a configuration for it.
+fn documented() -> Sandbox {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/packs.md");
     let sandbox = Sandbox::new();
     fs::remove_file(sandbox.path("throughline.yaml")).unwrap();
     assert_eq!(write_files(&fs::read_to_string(page).unwrap(), &sandbox.path("")), 5);
-    for arguments in [&["init", "--pack", "./my-pack"][..], &["validate"]] {
-        let output = sandbox.output(arguments);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-    let untested = sandbox.output(&["test", "./my-pack"]);
-    assert_eq!(untested.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&untested.stderr).contains("no fixtures"));
+    let output = sandbox.output(&["init", "--pack", "./my-pack"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let ports = "bus: {embedded: {kafka: '127.0.0.1:0', registry: '127.0.0.1:0'}}\n\
                  metrics: '127.0.0.1:0'\n";
     sandbox.configure(|yaml| yaml.replace("bus: embedded\n", ports));
+    sandbox
+}
+
+#[test]
+fn expectations_of_fixtures_are_written_and_then_hold() {
+    let sandbox = documented();
+    let case = sandbox.path("my-pack/fixtures/article/kettle.json");
+    let after = r#"{"article": "A-1", "name": "Kettle", "price": "1.249,90", "stock": 7}"#;
+    fs::create_dir_all(case.parent().unwrap()).unwrap();
+    fs::write(&case, format!(r#"{{"about": "A price in Germany.", "after": {after}}}"#)).unwrap();
+    let run = |arguments: &[&str]| {
+        let output = sandbox.output(arguments);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, told) = run(&["test", "./my-pack"]);
+    assert!(code == Some(1) && told.contains("0 passed, 1 failed"), "{told}");
+    assert!(told.contains("it says nothing yet"), "{told}");
+    let (code, told) = run(&["test", "--update", "./my-pack"]);
+    assert!(code == Some(0) && told.contains("1 written, 0 passed, 0 failed"), "{told}");
+    let written: Value = serde_json::from_str(&fs::read_to_string(&case).unwrap()).unwrap();
+    assert_eq!(written["about"], "A price in Germany.");
+    assert_eq!(written["records"].as_array().unwrap().len(), 3);
+    // The packs of the configuration, too.
+    for arguments in [&["test", "./my-pack"][..], &["test"]] {
+        let (code, told) = run(arguments);
+        assert!(code == Some(0) && told.contains("1 passed, 0 failed"), "{told}");
+    }
+}
+
+#[test]
+fn a_changed_column_type_is_told_in_words_and_can_be_allowed() {
+    let sandbox = documented();
+    let up = sandbox.start(&["up"]);
+    sandbox.until_running();
+    let schemas = |arguments: &[&str]| {
+        let output = sandbox.output(&[&["schemas"], arguments].concat());
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+    };
+    let subject = "cdc.shop.article-value";
+    sandbox.until("the schema is not there", || match schemas(&["show", subject]) {
+        (Some(0), _) => Ok(()),
+        other => Err(other),
+    });
+    let (code, told) = schemas(&["show", "cdc.shop.article"]);
+    assert!(code == Some(65) && told.contains("TL9019") && told.contains(subject), "{told}");
+    assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
+    let edit = |file: &str, from: &str, to: &str| {
+        let file = sandbox.path(file);
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from}");
+        fs::write(file, text.replace(from, to)).unwrap();
+    };
+    edit("my-pack/capture.yaml", "stock: {type: long", "stock: {type: boolean");
+    edit("my-pack/schemas/article.avsc", r#"["null", "long"]"#, r#"["null", "boolean"]"#);
+    edit("my-pack/mappings/article.vrl", "stock = .stock || 0", "stock = 0");
+    let up = sandbox.start(&["up"]);
+    let words = "`stock` was long or null and is boolean or null";
+    sandbox.until("the change is not refused", || {
+        let logs = sandbox.logs();
+        (logs.contains("TL0504") && logs.contains(words)).then_some(()).ok_or(logs)
+    });
+    let check = || String::from_utf8(sandbox.output(&["check"]).stdout).unwrap();
+    let told = check();
+    assert!(told.contains("TL9015") && told.contains(words), "{told}");
+    let (_, told) = schemas(&["compatibility", subject]);
+    assert!(told.contains("BACKWARD"), "{told}");
+    let (code, told) = schemas(&["compatibility", subject, "--set", "none"]);
+    assert!(code == Some(0) && told.contains("NONE"), "{told}");
+    assert!(!check().contains("TL9015"));
+    assert_eq!(up.drain(), Some(1), "{}", sandbox.logs());
+}
+
+#[test]
+fn the_pack_of_the_documentation_runs() {
+    let sandbox = documented();
+    let output = sandbox.output(&["validate"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let untested = sandbox.output(&["test", "./my-pack"]);
+    assert_eq!(untested.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&untested.stderr).contains("no fixtures"));
     let up = sandbox.start(&["up"]);
     let records = |topic: &str| -> Vec<Value> {
         let output = sandbox.output(&["tail", topic, "--last", "all", "--exit"]);

@@ -3,9 +3,12 @@
 use std::{fmt, sync::Arc};
 
 use serde_json::Value;
-use throughline_event::Violations;
+use throughline_event::{SystemName, Violations};
 
-use crate::pack::PackFiles;
+use crate::{
+    Finding,
+    pack::{Pack, PackFiles},
+};
 
 /// The three kinds of worker, each with its own section in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,8 +48,8 @@ impl fmt::Display for Role {
 /// The connectors, packs and canonical entities of one binary.
 ///
 /// A schema describes what an operator writes, without the keys that every worker of the role has
-/// (`kind`, `system`, `topics`). The two `check_` functions see only values of the right shape and
-/// add paths that start at the value.
+/// (`kind`, `system`, `topics`). The `check_` functions see only values of the right shape; the paths
+/// that they add start at the value.
 pub trait Catalog {
     /// The canonical entities: `order`, `inventory`, ...
     fn entities(&self) -> Vec<String>;
@@ -65,8 +68,31 @@ pub trait Catalog {
         None
     }
 
-    /// Checks what the schema of an entity in `capture.yaml` cannot say.
-    fn check_capture(&self, _kind: &str, _capture: &Value, _found: &mut Violations) {}
+    /// Checks the options of a producer together with the pack of its system, which has no mistake.
+    fn check_producer(
+        &self,
+        _kind: &str,
+        _options: &Value,
+        _system: &SystemName,
+        _pack: &Pack,
+        _found: &mut Violations,
+    ) {
+    }
+
+    /// Checks what the files of a pack but its mappings say together. Parts in which a mistake was
+    /// found already are not in it.
+    fn check_pack(&self, _pack: &Pack) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// Checks the mappings of a pack. Asked for only where something else is wrong, so that all is
+    /// told together: whoever uses a pack compiles them, and that takes its time.
+    fn check_mappings(&self, _pack: &Pack) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    /// Checks what the parts of a file say together; it may have mistakes.
+    fn check_file(&self, _file: &Value, _found: &mut Violations) {}
 
     /// The names of the packs that are part of the binary.
     fn packs(&self) -> Vec<String>;

@@ -4,16 +4,19 @@
 //! Every part is checked for itself, and a check that needs a part with a mistake of its own is left
 //! out: one mistake gives one finding, not a trail of them.
 
-use std::{collections::BTreeMap, path::Path as FilePath, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path as FilePath, PathBuf},
+    sync::Arc,
+};
 
 use serde_json::Value;
-use throughline_event::{Path, Violations};
+use throughline_event::{Path, Violations, suggest};
 
 use crate::{
     Catalog, Config, Finding, codes, file,
     pack::{self, Pack},
     schema::Shape,
-    suggest,
     yaml::Node,
 };
 
@@ -21,6 +24,8 @@ mod build;
 mod bus;
 mod topics;
 mod workers;
+
+pub use workers::NORMALIZER;
 
 /// What came of a check.
 pub(crate) struct Checked {
@@ -51,6 +56,8 @@ pub(crate) fn check(root: &Node, folder: &FilePath, catalog: &dyn Catalog) -> Ch
     check.ownership();
     check.workers();
     check.owners_of_all_entities();
+    catalog.check_file(&value, &mut check.found);
+    check.mappings();
     let mut found = check.found;
     let config = if found.is_empty() && check.pack_findings.is_empty() {
         build::config(&value, folder, &check.systems)
@@ -72,6 +79,11 @@ fn without_nulls(mut value: Value) -> Value {
     value
 }
 
+/// A path that the file names, as a person would write it: without `./` in the middle.
+fn below(folder: &FilePath, path: &FilePath) -> PathBuf {
+    folder.join(path).components().collect()
+}
+
 struct Check<'a> {
     catalog: &'a dyn Catalog,
     folder: &'a FilePath,
@@ -85,6 +97,17 @@ struct Check<'a> {
 }
 
 impl<'a> Check<'a> {
+    /// The mappings are told together with what else is wrong. Where nothing is, they are compiled
+    /// for their systems.
+    fn mappings(&mut self) {
+        if self.found.is_empty() && self.pack_findings.is_empty() {
+            return;
+        }
+        for pack in self.packs.values().flatten() {
+            self.pack_findings.extend(self.catalog.check_mappings(pack));
+        }
+    }
+
     /// Whether nothing was found at this place or inside it.
     fn sound(&self, path: &Path) -> bool {
         !self.found.iter().any(|violation| violation.path.starts_with(path))
@@ -144,7 +167,7 @@ impl<'a> Check<'a> {
             return known.clone();
         }
         let files: Option<Arc<dyn pack::PackFiles>> = if name.contains('/') {
-            let folder = self.folder.join(name);
+            let folder = below(self.folder, FilePath::new(name));
             folder.is_dir().then(|| Arc::new(pack::Folder::new(folder)) as _)
         } else {
             self.catalog.pack(name)

@@ -13,7 +13,7 @@ use throughline_event::{ByteSize, EntityName, SystemName, TopicName, WorkerName}
 use crate::pack::Pack;
 
 /// The folder of the bus and the workers where the file names none.
-pub(crate) const DATA: &str = "./throughline-data";
+pub const DATA: &str = "./throughline-data";
 /// Enough for the queues of a dozen workers, small beside a shop's own database.
 pub(crate) const MEMORY: ByteSize = ByteSize::mib(256);
 /// Below this the queues of one flow no longer hold one batch each.
@@ -32,7 +32,8 @@ const fn loopback(port: u16) -> SocketAddr {
 /// Everything that one `throughline.yaml` says, with defaults filled in and names resolved.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The folder of the file: relative paths in the options of workers start here.
+    /// The folder of the file, empty for that of the process: relative paths in the options of
+    /// workers start here.
     pub folder: PathBuf,
     /// The folder of the embedded bus and of the state of workers.
     pub data: PathBuf,

@@ -29,7 +29,7 @@ pub(crate) struct File {
     #[schemars(extend("default" = "127.0.0.1:9464"))]
     pub(crate) metrics: Option<String>,
     /// The systems of the merchant, by the name that topics and records carry.
-    #[schemars(extend("propertyNames" = {"pattern": crate::schema::NAME_PATTERN}))]
+    #[schemars(extend("propertyNames" = {"pattern": throughline_event::NAME_PATTERN}))]
     pub(crate) systems: BTreeMap<String, SystemFile>,
     /// Which system owns each canonical entity: the name of one system, or `each` where every
     /// system owns its own records. What the owner says is published to `canonical.<entity>`, what
@@ -38,20 +38,20 @@ pub(crate) struct File {
     /// What reads the systems, by worker name.
     #[schemars(
         with = "BTreeMap<String, ProducerHead>",
-        extend("propertyNames" = {"pattern": crate::schema::NAME_PATTERN})
+        extend("propertyNames" = {"pattern": throughline_event::NAME_PATTERN})
     )]
     pub(crate) producers: BTreeMap<String, Map<String, Value>>,
     /// What turns raw events into canonical ones, by worker name. A system without an entry here
     /// gets one normalizer of its own name.
     #[schemars(
         with = "BTreeMap<String, ProcessorHead>",
-        extend("propertyNames" = {"pattern": crate::schema::NAME_PATTERN})
+        extend("propertyNames" = {"pattern": throughline_event::NAME_PATTERN})
     )]
     pub(crate) processors: BTreeMap<String, Map<String, Value>>,
     /// What writes the targets, by worker name.
     #[schemars(
         with = "BTreeMap<String, SinkHead>",
-        extend("propertyNames" = {"pattern": crate::schema::NAME_PATTERN})
+        extend("propertyNames" = {"pattern": throughline_event::NAME_PATTERN})
     )]
     pub(crate) sinks: BTreeMap<String, Map<String, Value>>,
 }

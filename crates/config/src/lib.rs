@@ -21,10 +21,10 @@ mod file;
 mod load;
 mod report;
 mod secrets;
-mod suggest;
 
 pub use catalog::{Catalog, Role};
-pub use config::{Bus, Config, Embedded, Flush, Owner, Processor, Producer, Sink, System};
+pub use check::NORMALIZER;
+pub use config::{Bus, Config, DATA, Embedded, Flush, Owner, Processor, Producer, Sink, System};
 pub use load::{load, read};
 pub use report::{Finding, Report};
 pub use secrets::ProcessSecrets;

@@ -26,10 +26,7 @@ pub fn load(file: &Path, catalog: &dyn Catalog) -> Result<Config, Report> {
             fix: fix.to_owned(),
         }])
     })?;
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = file.parent().unwrap_or(Path::new(""));
     read(&name, &bytes, folder, catalog)
 }
 

@@ -9,6 +9,10 @@ use crate::{Catalog, Role, file};
 /// The name under which the schema stands beside a configuration, so that editors find it.
 pub const SCHEMA_FILE: &str = "throughline.schema.json";
 
+/// A keyword beside `properties`: keys that `throughline.yaml` need not have because the pack of the
+/// system must.
+pub const REQUIRED_IN_PACK: &str = "x-required-in-pack";
+
 /// The JSON Schema of `throughline.yaml`, with the options of every kind of connector.
 pub fn schema(catalog: &dyn Catalog) -> Value {
     let mut schema = file::schema();
@@ -146,15 +150,16 @@ fn table(page: &mut String, schema: &Value, prefix: &str) {
 }
 
 fn row(schema: &Value, prefix: &str, key: &str, property: &Value) -> String {
-    let required = schema
-        .get("required")
-        .and_then(Value::as_array)
-        .is_some_and(|names| names.iter().any(|name| name == key));
+    let lists = |keyword: &str| {
+        let names = schema.get(keyword).and_then(Value::as_array);
+        names.is_some_and(|names| names.iter().any(|name| name == key))
+    };
     let default = match property.get("default").filter(|default| !is_nothing(default)) {
         Some(default) => {
             format!("`{}`", default.as_str().map_or_else(|| default.to_string(), str::to_owned))
         }
-        None if required => "required".to_owned(),
+        None if lists("required") => "required".to_owned(),
+        None if lists(REQUIRED_IN_PACK) => "required in the pack".to_owned(),
         None => String::new(),
     };
     let mut meaning = text(property, "description").replace('\n', " ");

@@ -10,15 +10,15 @@ use jsonschema::{
 };
 use serde_json::Value;
 use throughline_event::{
-    ByteSize, Path, SecretRef, Segment, Span, UnitError, Violation, Violations,
+    ByteSize, NAME_PATTERN, Path, SecretRef, Segment, Span, UnitError, Violation, Violations,
+    suggest,
 };
 
-use crate::{codes, suggest};
+use crate::codes;
 
-mod words;
-pub(crate) use words::NAME_PATTERN;
 #[cfg(test)]
 mod tests;
+mod words;
 
 /// A compiled schema.
 #[derive(Debug)]
@@ -281,7 +281,7 @@ fn pattern_violation(path: Path, value: &Value, pattern: &str) -> Violation {
     let (code, message, fix) = match pattern {
         ByteSize::PATTERN => unit(text.parse::<ByteSize>().err(), ByteSize::UNITS),
         Span::PATTERN => unit(text.parse::<Span>().err(), Span::UNITS),
-        words::NAME_PATTERN => {
+        NAME_PATTERN => {
             let message = format!("{} cannot be a name", words::shown(value));
             (codes::BAD_NAME, message, words::NAME_FIX.to_owned())
         }

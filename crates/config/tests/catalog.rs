@@ -6,9 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use throughline_config::{
-    ByteSize, Catalog, Config, Report, Role, SecretRef, Violations,
-    pack::{Folder, PackFiles},
+    ByteSize, Catalog, Config, Finding, Report, Role, SecretRef, Violations,
+    pack::{Folder, Pack, PackFiles},
 };
+use throughline_event::SystemName;
 
 pub(crate) struct TestCatalog;
 
@@ -110,9 +111,27 @@ impl Catalog for TestCatalog {
         (kind == "files").then(json_schema::<Capture>).flatten()
     }
 
-    fn check_capture(&self, _kind: &str, capture: &Value, found: &mut Violations) {
-        if capture["key"].as_array().is_some_and(Vec::is_empty) {
-            found.add("TL1001", "key", "the key has no fields", "name the fields of the key");
+    fn check_pack(&self, pack: &Pack) -> Vec<Finding> {
+        let mut found = Violations::new();
+        for (entity, capture) in pack.capture("files").into_iter().flatten() {
+            if capture["key"].as_array().is_some_and(Vec::is_empty) {
+                let path = throughline_config::Path::from(["files", entity.as_str(), "key"]);
+                found.add("TL1001", path, "the key has no fields", "name the fields of the key");
+            }
+        }
+        pack.capture_report(found).findings().to_vec()
+    }
+
+    fn check_producer(
+        &self,
+        _kind: &str,
+        options: &Value,
+        _system: &SystemName,
+        _pack: &Pack,
+        found: &mut Violations,
+    ) {
+        if options["folder"] == "/" {
+            found.add("TL1001", "folder", "the root of the disk is no source", "name a folder");
         }
     }
 

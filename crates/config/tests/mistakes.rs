@@ -207,3 +207,15 @@ fn a_broken_file_is_one_mistake() {
     assert_eq!(findings("systems:\n\tshop: {}\n"), ["TL0105 2 "]);
     assert_eq!(findings(""), ["TL0104 1 "]);
 }
+
+#[test]
+fn a_name_that_is_refused_itself_is_never_proposed() {
+    let text = GOOD
+        .replace("  shop: {pack", "  Shop: {pack")
+        .replace("inventory: shop", "inventory: each");
+    let report = read(&text).unwrap_err();
+    let fixes: Vec<&str> = report.findings().iter().map(|finding| finding.fix.as_str()).collect();
+    assert!(fixes.contains(&"add `shop:` under `systems`"), "{fixes:?}");
+    assert!(fixes.contains(&"add the system that publishes it, and its owner"), "{fixes:?}");
+    assert!(!fixes.iter().any(|fix| fix.contains("did you mean")), "{fixes:?}");
+}

@@ -159,6 +159,53 @@ fn mistakes_in_the_files_of_a_pack_are_found() {
 }
 
 #[test]
+fn mistakes_in_all_files_of_a_pack_are_found_in_one_round() {
+    let found = after(|folder| {
+        let edit = |file: &str, pairs: &[(&str, &str)]| {
+            let mut text = fs::read_to_string(folder.join(file)).unwrap();
+            for (from, to) in pairs {
+                assert!(text.contains(from), "{from}");
+                text = text.replace(from, to);
+            }
+            fs::write(folder.join(file), text).unwrap();
+        };
+        let system = [
+            ("type: integer", "type: int"),
+            ("mapping: mappings/stock.vrl", "maping: mappings/stock.vrl"),
+            ("[order, customer]", "[order, custmer]"),
+        ];
+        edit("system.yaml", &system);
+        edit(
+            "capture.yaml",
+            &[("path: inventory.csv", "pth: x, path: x"), ("  order:", "  ordr:")],
+        );
+        edit("schemas/order.avsc", &[("\"fields\": []", "\"fields\": [")]);
+    });
+    assert_eq!(
+        found,
+        [
+            "TL0113 system.yaml:6 settings.decimals.type",
+            "TL0141 system.yaml:10 entities.order.schema",
+            "TL0122 system.yaml:11 entities.order.canonical[1]",
+            "TL0110 system.yaml:13 entities.stock-row.maping",
+            "TL0122 capture.yaml:2 files.ordr",
+            "TL0110 capture.yaml:3 files.stock-row.pth",
+        ]
+    );
+}
+
+#[test]
+fn a_named_pipe_is_no_file_of_a_pack_and_is_not_waited_for() {
+    let found = after(|folder| {
+        let mapping = folder.join("mappings/order.vrl");
+        fs::remove_file(&mapping).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&mapping).status().unwrap();
+        assert!(made.success());
+    });
+    assert_eq!(found, ["TL0140 system.yaml:9 entities.order.mapping"]);
+}
+
+#[test]
 fn a_default_setting_of_another_type_is_found() {
     let found = replaced("system.yaml", "required: true", "default: 5");
     assert_eq!(found, ["TL0112 system.yaml:5 settings.currency.default"]);

@@ -152,6 +152,13 @@ pub trait Sink: Send + Sized + 'static {
         partitions: &[TopicPartition],
     ) -> impl Future<Output = Result<Receipt, DeliverError>> + Send;
 
+    /// Whether the target shows that it was delivered records of an assigned partition before. Where
+    /// offsets are committed and it does not, it is not the target that was written: emptied, new, or
+    /// not mounted. Targets that cannot tell say yes.
+    fn has_seen(&self, _partition: &TopicPartition) -> bool {
+        true
+    }
+
     /// These partitions are no longer delivered by this worker: forget what is not durable.
     fn revoked(&mut self, partitions: &[TopicPartition]) -> impl Future<Output = ()> + Send;
 

@@ -14,6 +14,7 @@ mod quantity;
 mod role;
 mod secret;
 mod source;
+pub mod suggest;
 mod time;
 mod units;
 mod violation;
@@ -24,7 +25,8 @@ pub use decimal::{Decimal, DecimalError, Rounding};
 pub use envelope::{Envelope, EnvelopeError, EnvelopeSchema, EnvelopeView, key_schema};
 pub use money::{Money, MoneyError, currency_exponent};
 pub use name::{
-    EntityName, NameError, Offset, PartitionId, SystemName, TopicName, TopicPartition, WorkerName,
+    EntityName, NAME_PATTERN, NameError, Offset, PartitionId, SystemName, TopicName,
+    TopicPartition, WorkerName,
 };
 pub use position::{Position, Version};
 pub use quantity::Quantity;

@@ -21,6 +21,10 @@ pub struct NameError {
     pub more: &'static str,
 }
 
+/// The form of the names of systems, entities and workers as a regular expression, for schemas of
+/// what operators write.
+pub const NAME_PATTERN: &str = "^[a-z0-9]([a-z0-9-]{0,78}[a-z0-9])?$";
+
 /// Lowercase words with inner hyphens: `.` separates the parts of a topic name, and `.` and `_`
 /// collide in Kafka's metric names, so neither may stand inside a part.
 fn is_word(text: &str, max: usize) -> bool {

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail as its asserts do")]
 
+mod baseline;
 mod client;
 mod compatibility;
 mod deletes;

@@ -89,6 +89,20 @@ pub enum WorkerError {
         /// What it named.
         position: RecordPosition,
     },
+    /// The target shows nothing of what it was delivered.
+    #[error(
+        "TL0620: the target of {worker} shows nothing of {partition}, which it was delivered up to \
+         offset {offset}; mount or restore the target that was written, or fill a new one from the \
+         beginning: `throughline offsets set {worker} {} {} 0`", partition.topic, partition.partition.0
+    )]
+    OtherTarget {
+        /// The worker.
+        worker: WorkerName,
+        /// A partition whose offsets are committed.
+        partition: TopicPartition,
+        /// The committed offset.
+        offset: Offset,
+    },
     /// The options were changed under a running worker.
     #[error("TL0606: the options of {worker} are not valid")]
     Options {
@@ -126,6 +140,7 @@ impl WorkerError {
             | Self::DamagedRecord { .. }
             | Self::PositionLost { .. }
             | Self::TooManyParked { .. }
+            | Self::OtherTarget { .. }
             | Self::Options { .. } => true,
             Self::Rebalanced
             | Self::NotInBatch { .. }

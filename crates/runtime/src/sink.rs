@@ -10,7 +10,7 @@ mod dead;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use throughline_bus::{Consumer, ConsumerOptions, Polled, Undecodable};
+use throughline_bus::{Committed, Consumer, ConsumerOptions, Polled, Undecodable};
 use throughline_connector::{
     DeliverError, Disposition, Receipt, RecordPosition, Sink, SinkContext,
 };
@@ -106,10 +106,29 @@ impl<S: Sink> Work<'_, S> {
                 return Ok(());
             }
         }
+        self.is_the_target(partitions)?;
         for (at, letter) in self.dead.load(partitions)? {
             self.retry(&at, &letter)?;
         }
         self.meter.parked(self.dead.parked());
+        Ok(())
+    }
+
+    /// What is committed was durable at the target, so the target has seen the partition. Where the
+    /// log begins at the committed offset nothing was, or an operator fills a new target.
+    fn is_the_target(&self, partitions: &[TopicPartition]) -> Result<(), WorkerError> {
+        for (partition, committed) in self.consumer.committed(partitions)? {
+            let Some(Committed { offset, .. }) = committed else { continue };
+            if self.sink.has_seen(&partition) {
+                continue;
+            }
+            let log = self.host.bus.describe(&partition.topic)?;
+            let log = log.iter().find(|info| info.partition == partition.partition);
+            if log.is_none_or(|log| offset > log.start) {
+                let worker = self.worker.clone();
+                return Err(WorkerError::OtherTarget { worker, partition, offset });
+            }
+        }
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use throughline_event::suggest;
 use vrl::diagnostic::Span;
 
 /// One mistake in a mapping.
@@ -88,14 +89,11 @@ fn saturate(number: usize) -> u32 {
 /// "use `x`", for the known name that is nearest; else the known names, when they are few.
 pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let mut known: Vec<&str> = known.collect();
-    let distance =
-        |other: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &other.to_lowercase());
-    let best = known.iter().min_by_key(|other| (distance(other), other.len()))?;
-    if distance(best) <= 1.max(name.len().max(best.len()) / 3) {
+    if let Some(best) = suggest::nearest(name, &known) {
         return Some(format!("use `{best}`"));
     }
     known.sort_unstable();
-    (known.len() <= 12).then(|| format!("known are {}", known.join(", ")))
+    (1..=12).contains(&known.len()).then(|| format!("known are {}", known.join(", ")))
 }
 
 #[cfg(test)]

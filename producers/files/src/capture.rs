@@ -133,7 +133,8 @@ impl Producer for FilesProducer {
     type Options = FilesOptions;
 
     async fn connect(settings: Settings, cx: ProducerContext) -> Result<Self, ConnectError> {
-        let path = cx.base.join(&settings.folder);
+        // As it is told in messages: without `./` in the middle.
+        let path: PathBuf = cx.base.join(&settings.folder).components().collect();
         let folder = Folder::open(&path).map_err(|cause| ConnectError::Unreachable {
             code: FOLDER,
             target: path.display().to_string(),

@@ -39,7 +39,8 @@ pub struct FilesOptions {
     /// when absent. Needs as much room as the largest dump.
     #[serde(default)]
     pub scratch: Option<PathBuf>,
-    /// The files of each entity; the system's pack describes them, and what stands here wins.
+    /// The files of each entity. The system's pack describes them; a key that stands here replaces
+    /// the pack's, `columns` as a whole.
     pub entities: Ordered<FileOptions>,
 }
 
@@ -86,10 +87,12 @@ pub struct FileOptions {
     pub header: bool,
     /// What to do with columns, or top-level JSON fields, that are not declared.
     #[serde(default)]
+    #[schemars(extend("default" = "refuse"))]
     pub extra_columns: ExtraColumns,
-    /// The fields that identify a document.
+    /// The fields that identify a document, by their names in the document: what `field` of a column
+    /// says, else the column's own name.
     pub key: Vec<String>,
-    /// `rows`: all rows of one key make one document, its key fields and the array `rows`.
+    /// How rows become documents; without it, each row is one.
     #[serde(default)]
     pub group: Option<GroupOptions>,
     /// Columns, or JSON paths, that never leave the producer, not even in dead letters.
@@ -105,7 +108,8 @@ pub struct FileOptions {
     /// Fields that do not count as a change when nothing else differs, such as an export's own date.
     #[serde(default)]
     pub ignore: Vec<String>,
-    /// How many partitions the topic may have.
+    /// How many partitions the topic may have; without it `one` where the pack's `system.yaml` says
+    /// `single_partition`, else `any`.
     #[serde(default)]
     pub partitions: PartitionOptions,
     /// `replace`: a dump that holds fewer keys than this many percent less than the one before is
@@ -168,7 +172,7 @@ pub enum PartitionOptions {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GroupOptions {
-    /// All rows of one key are one document.
+    /// All rows of one key are one document, its key fields and the array `rows`.
     Rows,
 }
 

@@ -1,47 +1,6 @@
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::support::settings;
-
-#[test]
-fn the_example_in_the_folder_is_valid() {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/config.example.yaml"));
-    let mut options = yaml(&text.unwrap());
-    let fields = options.as_object_mut().unwrap();
-    assert_eq!(fields.remove("kind"), Some(json!("files")));
-    assert_eq!(fields.remove("system"), Some(json!("shop")));
-    assert!(settings(options).is_ok());
-}
-
-/// Enough YAML for the example: indented maps, and flow style, which is read as JSON.
-fn yaml(text: &str) -> Value {
-    let mut lines = text
-        .lines()
-        .filter(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#'))
-        .map(|line| (line.len() - line.trim_start().len(), line.trim()))
-        .peekable();
-    block(&mut lines, 0)
-}
-
-fn block<'t>(
-    lines: &mut std::iter::Peekable<impl Iterator<Item = (usize, &'t str)>>,
-    indent: usize,
-) -> Value {
-    let mut map = serde_json::Map::new();
-    while let Some(&(depth, line)) = lines.peek() {
-        if depth < indent {
-            break;
-        }
-        assert_eq!(depth, indent, "{line}");
-        lines.next();
-        let (key, value) = line.split_once(':').unwrap();
-        let value = match value.trim() {
-            "" => block(lines, indent + 2),
-            value => serde_json::from_str(value).unwrap_or_else(|_| json!(value)),
-        };
-        map.insert(key.trim_matches('"').to_owned(), value);
-    }
-    Value::Object(map)
-}
 
 #[test]
 fn every_mistake_in_the_options_is_reported_with_its_place() {
@@ -78,7 +37,6 @@ fn every_mistake_in_the_options_is_reported_with_its_place() {
             "entities.order.columns.d.empty",
             "entities.order.columns.e",
             "entities.order.columns.f.empty",
-            "entities.order.key[0]",
             "entities.order.key[1]",
             "entities.order.key[2]",
             "entities.order.key[3]",

@@ -20,6 +20,9 @@ pub(crate) const DAMAGED: &str = "TL3006";
 /// What was written could not be read back after an error.
 pub(crate) const LOST: &str = "TL3007";
 
+/// The folder is not the one that was opened.
+pub(crate) const REPLACED: &str = "TL3008";
+
 /// The target may be writable later.
 pub(crate) fn unavailable(path: &Path, error: io::Error) -> DeliverError {
     DeliverError::Unavailable {
@@ -28,6 +31,27 @@ pub(crate) fn unavailable(path: &Path, error: io::Error) -> DeliverError {
         fix: "look at its room and permissions; delivery goes on by itself".to_owned(),
         retry_after: None,
         cause: Box::new(error),
+    }
+}
+
+/// The folder was taken away while nothing was being written to it: it may come back.
+pub(crate) fn away(folder: &Path, cause: io::Error) -> DeliverError {
+    DeliverError::Unavailable {
+        code: REPLACED,
+        target: format!("{}, which is no longer the folder that was opened,", folder.display()),
+        fix: "mount or move it back and delivery goes on by itself; for another folder, restart"
+            .to_owned(),
+        retry_after: None,
+        cause: Box::new(cause),
+    }
+}
+
+/// The folder was taken away while it was written to.
+pub(crate) fn replaced(folder: &Path) -> DeliverError {
+    DeliverError::Halt {
+        code: REPLACED,
+        problem: format!("{} was taken away while it was written to", folder.display()),
+        fix: "mount or move it back and restart; delivery goes on behind its last file".to_owned(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! One partition: which records were taken, and the file they go into.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +10,12 @@ use throughline_avro::{Cursor, Node, Schema};
 use throughline_connector::{DeliverError, RecordPosition};
 use throughline_event::{Offset, Record, TopicPartition};
 
-use crate::error::refused;
+use crate::error::{refused, unavailable};
 use crate::listing::{Held, covering, held};
+use crate::name::mark;
 use crate::options::{FormatOptions, Settings};
 use crate::part::Part;
+use crate::spool::create_folder;
 
 /// Deletes whose tombstones may still come; they come next to each other.
 const DELETES: usize = 256;
@@ -21,6 +24,8 @@ const DELETES: usize = 256;
 pub(crate) struct Lane {
     pub partition: TopicPartition,
     folder: PathBuf,
+    /// The folder says that the partition was delivered.
+    marked: bool,
     /// What comes before this was taken.
     next: Option<Offset>,
     part: Option<Part>,
@@ -50,9 +55,12 @@ impl Lane {
         let folder = settings.folder.join(partition.topic.as_str());
         let held = held(&folder, partition.partition, settings.format)?;
         let next = held.map(|Held { next, .. }| next);
+        let mark = folder.join(mark(partition.partition));
+        let marked = mark.try_exists().map_err(|error| unavailable(&mark, error))?;
         let lane = Self {
             partition,
             folder,
+            marked,
             next,
             part: None,
             durable: None,
@@ -162,12 +170,35 @@ impl Lane {
 
     /// Writes out, and publishes what is full or old enough, or anything when `all`.
     pub(crate) fn settle(&mut self, settings: &Settings, all: bool) -> Result<(), DeliverError> {
-        let Some(part) = &mut self.part else { return Ok(()) };
-        let due = part.since.elapsed() >= settings.roll.max_age;
-        if all || due || part.closed || part.is_full(&settings.roll) {
-            return self.publish();
+        if let Some(part) = &mut self.part {
+            let due = part.since.elapsed() >= settings.roll.max_age;
+            if all || due || part.closed || part.is_full(&settings.roll) {
+                self.publish()?;
+            } else {
+                part.drain()?;
+            }
         }
-        part.drain()
+        if self.durable.is_some() { self.mark() } else { Ok(()) }
+    }
+
+    /// Before an offset can be committed, the folder shows that there will be one: files alone do
+    /// not, since a partition may hold nothing that is written.
+    fn mark(&mut self) -> Result<(), DeliverError> {
+        if self.marked {
+            return Ok(());
+        }
+        let path = self.folder.join(mark(self.partition.partition));
+        create_folder(&self.folder)
+            .and_then(|()| File::create(&path)?.sync_all())
+            .and_then(|()| File::open(&self.folder)?.sync_all())
+            .map_err(|error| unavailable(&path, error))?;
+        self.marked = true;
+        Ok(())
+    }
+
+    /// Whether the folder shows that the partition was delivered before.
+    pub(crate) fn has_seen(&self) -> bool {
+        self.marked || self.next.is_some()
     }
 
     fn publish(&mut self) -> Result<(), DeliverError> {

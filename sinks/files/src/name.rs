@@ -43,6 +43,11 @@ pub(crate) fn hidden(partition: PartitionId, first: Offset, attempt: u32) -> Str
     format!(".{partition}-{}-{attempt}.tmp", first.0)
 }
 
+/// The hidden name of the mark that a partition was delivered.
+pub(crate) fn mark(partition: PartitionId) -> String {
+    format!(".{partition}.delivered")
+}
+
 /// Whether a name is that of a file that was being written, of this partition.
 pub(crate) fn is_hidden(file: &str, partition: PartitionId) -> bool {
     let own = |name: &str| name.strip_suffix(".tmp").map(str::to_owned);

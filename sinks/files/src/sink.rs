@@ -1,14 +1,15 @@
 //! The sink: partitions in, files out.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use throughline_connector::{BoxError, ConnectError, DeliverError, Receipt, Sink, SinkContext};
 use throughline_event::{Offset, Record, RecordBatch, TopicPartition};
 
-use crate::error::FOLDER;
+use crate::error::{FOLDER, away, replaced};
 use crate::lane::Lane;
 use crate::options::{FilesOptions, Settings};
 
@@ -23,7 +24,7 @@ pub struct FilesSink {
     /// The lane of the last record: most records of a batch are of one partition.
     last: usize,
     /// Held as long as the sink lives; released by the system when the process dies.
-    _lock: File,
+    lock: File,
 }
 
 impl Sink for FilesSink {
@@ -31,14 +32,15 @@ impl Sink for FilesSink {
     type Options = FilesOptions;
 
     async fn connect(mut settings: Settings, cx: SinkContext) -> Result<Self, ConnectError> {
-        settings.folder = cx.base.join(&settings.folder);
+        // As it is told in messages: without `./` in the middle.
+        settings.folder = cx.base.join(&settings.folder).components().collect();
         let lock = lock(&settings.folder)?;
-        Ok(Self { settings, lanes: Vec::new(), last: 0, _lock: lock })
+        Ok(Self { settings, lanes: Vec::new(), last: 0, lock })
     }
 
     /// The lock is not tried: the worker that holds it may be this one, running.
     async fn check(settings: Settings, cx: SinkContext) -> Result<(), ConnectError> {
-        let folder = cx.base.join(&settings.folder);
+        let folder: PathBuf = cx.base.join(&settings.folder).components().collect();
         // A folder that is missing is made by `connect`, inside of the first one that is there.
         let existing = folder.ancestors().find(|at| at.exists()).unwrap_or(Path::new("."));
         let probe = existing.join(format!(".throughline-check-{}", std::process::id()));
@@ -49,6 +51,7 @@ impl Sink for FilesSink {
     }
 
     async fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<Receipt, DeliverError> {
+        self.is_there()?;
         let mut receipt = Receipt::default();
         for partition in partitions {
             self.forget(std::slice::from_ref(partition));
@@ -57,11 +60,16 @@ impl Sink for FilesSink {
         Ok(receipt)
     }
 
+    fn has_seen(&self, partition: &TopicPartition) -> bool {
+        self.lanes.iter().any(|lane| lane.partition == *partition && lane.has_seen())
+    }
+
     async fn revoked(&mut self, partitions: &[TopicPartition]) {
         self.forget(partitions);
     }
 
     async fn deliver(&mut self, batch: &RecordBatch) -> Result<Receipt, DeliverError> {
+        self.is_there()?;
         for record in batch.iter() {
             let at = self.lane(&record)?;
             self.lanes[at].take(&record, &self.settings)?;
@@ -70,6 +78,7 @@ impl Sink for FilesSink {
     }
 
     async fn retry(&mut self, record: &Record<'_>) -> Result<bool, DeliverError> {
+        self.is_there()?;
         let at = self.lane(record)?;
         self.lanes[at].retry(record, &self.settings)
     }
@@ -79,6 +88,7 @@ impl Sink for FilesSink {
     }
 
     async fn flush(&mut self, all: bool) -> Result<Receipt, DeliverError> {
+        self.is_there()?;
         self.settle(all)
     }
 }
@@ -88,8 +98,23 @@ impl FilesSink {
         for lane in &mut self.lanes {
             lane.settle(&self.settings, all)?;
         }
+        // What was written meanwhile may be in a folder that nobody sees.
+        self.is_there().map_err(|_| replaced(&self.settings.folder))?;
         let durable = |lane: &mut Lane| lane.report().map(|next| (lane.partition.clone(), next));
         Ok(Receipt { next: self.lanes.iter_mut().filter_map(durable).collect() })
+    }
+
+    /// Whether the folder is still the one that was locked. One that was removed or unmounted would
+    /// be made anew, and hold the end of the records without their beginning.
+    fn is_there(&self) -> Result<(), DeliverError> {
+        let folder = &self.settings.folder;
+        let id = |file: Metadata| (file.dev(), file.ino());
+        let found = fs::metadata(folder.join(LOCK)).map_err(|error| away(folder, error))?;
+        let own = self.lock.metadata().map_err(|error| away(folder, error))?;
+        if id(found) == id(own) {
+            return Ok(());
+        }
+        Err(away(folder, io::Error::other("its lock is another file")))
     }
 
     fn forget(&mut self, partitions: &[TopicPartition]) {

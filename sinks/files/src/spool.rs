@@ -35,6 +35,15 @@ impl From<io::Error> for SpoolError {
     }
 }
 
+/// Makes a folder, durably: one whose name is not would take its files with it.
+pub(crate) fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder)?;
+    folder.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
+}
+
 #[derive(Debug)]
 pub(crate) struct Spool {
     folder: PathBuf,
@@ -100,13 +109,7 @@ impl Spool {
     }
 
     fn create(&mut self) -> io::Result<(File, PathBuf)> {
-        if !self.folder.is_dir() {
-            fs::create_dir_all(&self.folder)?;
-            if let Some(parent) = self.folder.parent() {
-                // A folder whose name is not durable would take its files with it.
-                File::open(parent)?.sync_all()?;
-            }
-        }
+        create_folder(&self.folder)?;
         self.attempt += 1;
         let path = self.folder.join(hidden(self.partition, self.first, self.attempt));
         let file =

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 use throughline_avro::Schema;
 use throughline_connector::{DeliverError, Disposition, Receipt, Sink};
-use throughline_event::{Datum, Micros, Offset, Record, RecordBatch};
+use throughline_event::{Datum, Micros, Offset, Record, RecordBatch, TopicPartition};
+use throughline_sink_files::FilesSink;
 
 use crate::support::{Folder, Records, now, partition};
 
@@ -266,4 +267,76 @@ fn a_schema_without_a_form_in_parquet_halts() {
     });
     let error = now(folder.connect().unwrap().deliver(&batch)).unwrap_err();
     assert!(matches!(error, DeliverError::Halt { code: "TL3005", .. }), "{error}");
+}
+
+/// Two records, delivered and durable.
+fn delivered(folder: &Folder, at: &TopicPartition) -> FilesSink {
+    let mut sink = folder.connect().unwrap();
+    assert_eq!(now(sink.assigned(std::slice::from_ref(at))).unwrap(), Receipt::default());
+    assert!(!sink.has_seen(at), "a new folder");
+    let mut records = Records::new();
+    records.upsert(at, 0, "a", 1);
+    records.upsert(at, 1, "b", 2);
+    let _ = now(sink.deliver(&records.batch)).unwrap();
+    assert_eq!(now(sink.flush(true)).unwrap().next, [(at.clone(), Offset(2))]);
+    sink
+}
+
+#[test]
+fn a_target_that_lost_what_it_held_is_told_from_one_that_holds_nothing_yet() {
+    let at = partition(TOPIC, 0);
+    let seen = |folder: &Folder| {
+        let mut sink = folder.connect().unwrap();
+        let _ = now(sink.assigned(std::slice::from_ref(&at))).unwrap();
+        sink.has_seen(&at)
+    };
+    let folder = Folder::new("jsonl");
+    drop(delivered(&folder, &at));
+    assert!(seen(&folder));
+    fs::remove_dir_all(folder.topic(TOPIC)).unwrap();
+    assert!(!seen(&folder), "the folder of the topic is gone");
+    let folder = Folder::new("jsonl");
+    drop(delivered(&folder, &at));
+    fs::remove_dir_all(folder.path()).unwrap();
+    assert!(!seen(&folder), "all is gone");
+    // A partition of which nothing is written: its offset is committed all the same.
+    let folder = Folder::new("parquet");
+    let mut sink = folder.connect().unwrap();
+    let mut records = Records::new();
+    records.push(&at, 0, "a", None);
+    assert_eq!(now(sink.deliver(&records.batch)).unwrap().next, [(at.clone(), Offset(1))]);
+    drop(sink);
+    assert!(seen(&folder));
+}
+
+#[test]
+fn nothing_is_written_to_a_folder_that_took_the_place_of_the_target() {
+    let at = partition(TOPIC, 0);
+    let folder = Folder::new("jsonl");
+    let mut sink = delivered(&folder, &at);
+    let away = folder.path().with_extension("away");
+    fs::rename(folder.path(), &away).unwrap();
+    let mut records = Records::new();
+    records.upsert(&at, 2, "c", 3);
+    let refused = |sink: &mut FilesSink, records: &Records| {
+        for error in [
+            now(sink.deliver(&records.batch)).unwrap_err(),
+            now(sink.flush(true)).unwrap_err(),
+            now(sink.assigned(std::slice::from_ref(&at))).unwrap_err(),
+        ] {
+            assert_eq!(error.disposition(), Disposition::Retry { after: None });
+            assert!(error.to_string().starts_with("TL3008"), "{error}");
+        }
+    };
+    refused(&mut sink, &records);
+    assert!(!folder.path().exists());
+    // Another one in its place, with a lock of its own, as a second volume has it.
+    drop(folder.connect().unwrap());
+    refused(&mut sink, &records);
+    assert!(folder.names(TOPIC).is_empty());
+    fs::remove_dir_all(folder.path()).unwrap();
+    fs::rename(&away, folder.path()).unwrap();
+    let _ = now(sink.deliver(&records.batch)).unwrap();
+    assert_eq!(now(sink.flush(true)).unwrap().next, [(at.clone(), Offset(3))]);
+    assert_eq!(folder.lines(&at).len(), 3);
 }

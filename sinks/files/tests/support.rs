@@ -152,11 +152,12 @@ impl Folder {
         now(FilesSink::check(settings(options).unwrap(), cx))
     }
 
-    /// Names of a topic's files, hidden ones too.
+    /// Names of a topic's files, those that are being written too, without the marks.
     pub(crate) fn names(&self, topic: &str) -> Vec<String> {
         let Ok(listing) = fs::read_dir(self.topic(topic)) else { return Vec::new() };
         let mut names: Vec<String> =
             listing.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.retain(|name| !name.ends_with(".delivered"));
         names.sort();
         names
     }

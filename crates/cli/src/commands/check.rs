@@ -8,7 +8,7 @@ mod bus;
 mod folder;
 
 use serde_json::{Value, json};
-use throughline_connector::{ProducerContext, SinkContext};
+use throughline_connector::SinkContext;
 use throughline_event::Role;
 use throughline_runtime::{WorkerError, chain, needs};
 
@@ -56,15 +56,8 @@ fn look(flow: &Flow) -> Vec<Looked> {
     let mut looked = vec![folder::data(&flow.config)];
     let reached = bus::reach(&flow.config, &mut looked);
     for producer in &flow.producers {
-        let cx = ProducerContext {
-            name: producer.name.clone(),
-            system: producer.system.clone(),
-            base: flow.config.folder.clone(),
-        };
-        let kinds = connectors::producers();
-        let kind = kinds.get(&producer.kind).expect("the configuration was checked");
         let what = format!("producer {}", producer.name);
-        let needed = match (kind.check)(producer.options.clone(), cx) {
+        let needed = match producer.reach(flow) {
             Ok(entities) => {
                 looked.push(Looked::new(format!("{what}, source"), "ok", vec![]));
                 needs::of_producer(&producer.name, &producer.system, &entities, PARTITIONS)

@@ -3,9 +3,12 @@
 
 pub(crate) mod folder;
 mod report;
+mod target;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
+
+use throughline_runtime::chain;
 
 use super::lag;
 use crate::exit::{Exit, Failure};
@@ -13,6 +16,7 @@ use crate::flow::{Flow, PlannedProducer};
 use crate::output::{self, Format};
 use crate::process::{Process, Scope, is_halted};
 use report::Counts;
+use target::Target;
 
 /// How often counts are looked at.
 const LOOK: Duration = Duration::from_millis(100);
@@ -24,27 +28,38 @@ pub(crate) fn run(folder: &Path, once: bool) -> Result<Exit, Failure> {
     let started = Instant::now();
     let continued = folder::prepare(folder)?;
     let flow = super::load_file(&folder.join("throughline.yaml"), Format::Text)?;
+    sources(&flow)?;
     let mut process = Process::start(&flow, &Scope::All)?;
     output::line(&report::opening(folder, continued))?;
-    let Some((mut known, moved)) = settle(&mut process, &flow)? else {
+    let Some((counts, moved)) = settle(&mut process, &flow)? else {
         process.drain()?;
         return Ok(Exit::Ok);
     };
     let took = moved.duration_since(started);
-    output::line(&report::summary(&process, folder, &known, took)?)?;
+    output::line(&report::summary(&process, folder, &counts, (!continued).then_some(took))?)?;
     if !once {
+        let mut target = Target::new(folder);
         output::line(&report::closing(&process, folder))?;
         while !process.signalled(LOOK) {
-            let counts = Counts::read(&process);
-            if let Some(change) = counts.since(&known) {
+            if let Some(change) = target.changes() {
                 output::line(&change)?;
-                known = counts;
             }
         }
         output::line("draining: what was read is made durable, the next start goes on from here")?;
     }
     process.drain()?;
     Ok(Exit::Ok)
+}
+
+/// Refuses a folder that lacks what the demo reads: nobody would put it there while it waits.
+fn sources(flow: &Flow) -> Result<(), Failure> {
+    for producer in &flow.producers {
+        if let Err(error) = producer.reach(flow) {
+            let text = format!("{}; or name another --folder for a new demo", chain(&error));
+            return Err(Failure::new(Exit::Unavailable, text));
+        }
+    }
+    Ok(())
 }
 
 /// Waits until the producers have published all that their sources hold and nobody is behind, or a

@@ -9,7 +9,10 @@ use crate::output;
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../docs/reference/errors");
 
 pub(crate) fn run(code: &str) -> Result<Exit, Failure> {
-    let code = code.to_uppercase();
+    let code = match code.parse::<u16>() {
+        Ok(number) => format!("TL{number:04}"),
+        Err(_) => code.to_uppercase(),
+    };
     let page = PAGES.get_file(format!("{code}.md")).and_then(|page| page.contents_utf8());
     let Some(page) = page.filter(|_| code.starts_with("TL")) else {
         let text = format!(
@@ -26,10 +29,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_is_explained_in_any_case_and_nothing_else_is() {
+    fn every_code_is_explained_as_it_is_written_and_nothing_else_is() {
         assert!(PAGES.files().count() > 100);
-        assert_eq!(run("tl0502").unwrap(), Exit::Ok);
-        for unknown in ["TL9999", "README", "../config", ""] {
+        for known in ["TL0502", "tl0502", "0502", "502"] {
+            assert_eq!(run(known).unwrap(), Exit::Ok, "{known}");
+        }
+        for unknown in ["TL9999", "9999", "README", "../config", ""] {
             assert_eq!(run(unknown).unwrap_err().exit, Exit::Usage, "{unknown}");
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use throughline_config::pack;
 use throughline_config::reference::SCHEMA_FILE;
 
-use crate::args::Global;
+use crate::args::{DEFAULT_CONFIG, Global};
 use crate::catalog::BuiltIn;
 use crate::exit::{Exit, Fail, Failure};
 use crate::{output, packs};
@@ -32,9 +32,13 @@ pub(crate) fn run(global: &Global, pack: &str) -> Result<Exit, Failure> {
     };
     file.write_all(text.as_bytes()).exit(Exit::Unavailable)?;
     write_schema(&global.config)?;
+    let file = global.config.display();
+    let named = global.config != Path::new(DEFAULT_CONFIG);
+    let option = if named { format!(" --config {file}") } else { String::new() };
     output::note(&format!(
-        "wrote {}; put the exports into ./exports, then run `throughline check` and `throughline up`",
-        global.config.display()
+        "wrote {file}; put the exports into {}/, then run `throughline{option} check` and \
+         `throughline{option} up`",
+        global.config.with_file_name("exports").display()
     ));
     Ok(Exit::Ok)
 }

@@ -49,7 +49,7 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
             }));
         }
     }
-    super::topics::answer(global, &rows, json)
+    crate::output::rows(global, &rows, json)
 }
 
 /// Whether no worker has anything before it. Processors are asked first: what they have written

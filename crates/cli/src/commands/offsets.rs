@@ -73,7 +73,7 @@ fn list(global: &Global, flow: &Flow, bus: &Bus, worker: Option<&str>) -> Result
             }));
         }
     }
-    super::topics::answer(global, &rows, json)
+    crate::output::rows(global, &rows, json)
 }
 
 fn set(

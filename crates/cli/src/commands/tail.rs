@@ -15,6 +15,9 @@ use crate::{output, running, view};
 /// last records of a topic.
 const SPARE: u64 = 200;
 
+/// After so long without a record, the bus is asked whether it is still there.
+const QUIET: Duration = Duration::from_secs(2);
+
 /// What was printed last of each partition.
 type Seen = BTreeMap<PartitionId, Offset>;
 
@@ -73,7 +76,7 @@ fn read(
 ) -> Result<(), Failure> {
     let mut tail = bus.tail(options).exit(Exit::Data)?;
     loop {
-        let next = tail.next(Duration::from_secs(3600), |tailed| match tailed {
+        let next = tail.next(QUIET, |tailed| match tailed {
             Tailed::Entry(Entry::Record(record)) => {
                 let shown = view::record(&record, keys);
                 Some(Some((record.partition, record.offset, shown)))
@@ -91,7 +94,8 @@ fn read(
                     take(record)?;
                 }
             }
-            Some(None) => {}
+            // A bus that is gone is as quiet as one without news.
+            Some(None) => drop(bus.topics().exit(Exit::Unavailable)?),
             None => return Ok(()),
         }
     }

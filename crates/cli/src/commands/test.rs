@@ -1,6 +1,10 @@
 //! `test`: the fixtures of packs, in and out.
 
+use std::path::Path;
+
+use anyhow::Context;
 use serde_json::{Map, Value, json};
+use throughline_config::Report;
 use throughline_config::pack::{self, Pack};
 use throughline_event::EntityName;
 use throughline_processor_normalizer::{FixtureError, Fixtures, Spec};
@@ -14,36 +18,61 @@ use crate::{flow, packs};
 /// One fixture and its outcome.
 struct Outcome {
     name: String,
-    difference: Option<String>,
+    result: Tested,
 }
 
-pub(crate) fn run(global: &Global, pack: Option<&str>) -> Result<Exit, Failure> {
+enum Tested {
+    /// It gave what it says.
+    Passed,
+    /// What differs.
+    Failed(String),
+    /// It says now what it gave.
+    Updated,
+}
+
+pub(crate) fn run(global: &Global, pack: Option<&str>, update: bool) -> Result<Exit, Failure> {
     let mut outcomes = Vec::new();
+    let mut places = Vec::new();
+    let mut test = |pack: &Pack, spec: Spec| -> Result<(), Failure> {
+        if update && pack.files().folder().is_none() {
+            let text = format!(
+                "TL9021: the pack `{}` is part of the program, so its fixtures cannot be written; \
+                 copy its folder and name the copy",
+                pack.name
+            );
+            return Err(Failure::new(Exit::Usage, text));
+        }
+        places.push(pack.files().place());
+        outcomes.extend(fixtures(pack, spec, update)?);
+        Ok(())
+    };
     match pack {
         Some(name) => {
             let files = packs::find(name)?;
             let loaded = pack::load(files, &BuiltIn)
                 .or_else(|report| super::refuse(&report, global.output))?;
+            // Also of the mappings without a fixture.
+            let wrong = flow::check_mappings(&loaded);
+            if !wrong.is_empty() {
+                return super::refuse(&Report::new(wrong), global.output);
+            }
             let spec =
                 flow::test_spec(&loaded).or_else(|report| super::refuse(&report, global.output))?;
-            // Every mistake of the mappings at once, also of those without a fixture.
-            flow::check(&loaded, spec.clone())
-                .or_else(|report| super::refuse(&report, global.output))?;
-            outcomes.extend(fixtures(&loaded, spec)?);
+            test(&loaded, spec)?;
         }
         None => {
             let flow = super::load(global)?;
             for system in flow.config.systems.values() {
                 let spec = flow::spec(&flow.config, system)
                     .or_else(|report| super::refuse(&report, global.output))?;
-                outcomes.extend(fixtures(&system.pack, spec)?);
+                test(&system.pack, spec)?;
             }
         }
     }
-    report(global, &outcomes)
+    report(global, &outcomes, &places)
 }
 
-fn fixtures(pack: &Pack, spec: Spec) -> Result<Vec<Outcome>, Failure> {
+fn fixtures(pack: &Pack, spec: Spec, update: bool) -> Result<Vec<Outcome>, Failure> {
     let entities: Vec<EntityName> = spec.pack.entities.iter().map(|e| e.name.clone()).collect();
     let mut outcomes = Vec::new();
     for entity in entities {
@@ -51,18 +80,35 @@ fn fixtures(pack: &Pack, spec: Spec) -> Result<Vec<Outcome>, Failure> {
         for file in pack.files().list(&folder).exit(Exit::Data)? {
             let path = format!("{folder}/{file}");
             let bytes = pack.files().read(&path).exit(Exit::Data)?.unwrap_or_default();
-            let difference = one(&spec, &entity, &bytes).exit(Exit::Config)?;
-            outcomes.push(Outcome { name: format!("{}/{path}", pack.name), difference });
+            let name = format!("{}/{path}", pack.name);
+            let result = match one(&spec, &entity, &bytes).exit(Exit::Config)? {
+                Ran::Not(why) => Tested::Failed(why),
+                Ran::Gave { differs: None, .. } => Tested::Passed,
+                Ran::Gave { differs: Some(_), case } if update => {
+                    let place = pack.files().folder().map(|folder| folder.join(&path));
+                    write(&place.expect("it was looked at before"), &case)?;
+                    Tested::Updated
+                }
+                Ran::Gave { differs: Some(text), .. } => Tested::Failed(text),
+            };
+            outcomes.push(Outcome { name, result });
         }
     }
     Ok(outcomes)
 }
 
-/// Runs a fixture; what comes back is the difference between expected and actual.
-fn one(spec: &Spec, entity: &EntityName, bytes: &[u8]) -> Result<Option<String>, anyhow::Error> {
-    let case: Map<String, Value> = match serde_json::from_slice(bytes) {
+/// What came of one fixture.
+enum Ran {
+    /// It cannot be run.
+    Not(String),
+    /// What differs, and the fixture as it would be right.
+    Gave { differs: Option<String>, case: Map<String, Value> },
+}
+
+fn one(spec: &Spec, entity: &EntityName, bytes: &[u8]) -> Result<Ran, anyhow::Error> {
+    let mut case: Map<String, Value> = match serde_json::from_slice(bytes) {
         Ok(case) => case,
-        Err(error) => return Ok(Some(format!("not a JSON object: {error}"))),
+        Err(error) => return Ok(Ran::Not(format!("not a JSON object: {error}"))),
     };
     let mut spec = spec.clone();
     if let Some(settings) = case.get("settings").and_then(Value::as_object) {
@@ -72,13 +118,30 @@ fn one(spec: &Spec, entity: &EntityName, bytes: &[u8]) -> Result<Option<String>,
     let actual = match fixtures.run_case(entity, &case) {
         Ok(actual) => actual,
         Err(error @ (FixtureError::Entity { .. } | FixtureError::Document { .. })) => {
-            return Ok(Some(throughline_runtime::chain(&error)));
+            return Ok(Ran::Not(throughline_runtime::chain(&error)));
         }
         Err(error) => return Err(error.into()),
     };
-    let expected = |name: &str| case.get(name).cloned().unwrap_or(Value::Null);
-    let differs = actual.iter().find(|(name, value)| expected(name) != **value);
-    Ok(differs.map(|(name, value)| difference(&expected(name), value)))
+    let differs = RESULTS.into_iter().find_map(|name| {
+        let given = actual.get(name);
+        let expected = case.get(name);
+        let shown = |value: Option<&Value>| value.cloned().unwrap_or_default();
+        (given != expected).then(|| difference(&shown(expected), &shown(given)))
+    });
+    let bare = !RESULTS.iter().any(|name| case.contains_key(*name));
+    let hint = "  it says nothing yet; `throughline test --update` writes what it gives";
+    let differs = differs.map(|text| if bare { text + hint } else { text });
+    case.retain(|name, _| !RESULTS.contains(&name.as_str()));
+    case.extend(actual);
+    Ok(Ran::Gave { differs, case })
+}
+
+/// What a fixture gives: one of the two.
+const RESULTS: [&str; 2] = ["records", "error"];
+
+fn write(path: &Path, case: &Map<String, Value>) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(case).exit(Exit::Internal)? + "\n";
+    std::fs::write(path, text).with_context(|| format!("{}", path.display())).exit(Exit::Data)
 }
 
 /// The lines that differ, `-` expected and `+` actual.
@@ -98,23 +161,41 @@ fn difference(expected: &Value, actual: &Value) -> String {
     text
 }
 
-fn report(global: &Global, outcomes: &[Outcome]) -> Result<Exit, Failure> {
-    let failed = outcomes.iter().filter(|outcome| outcome.difference.is_some()).count();
+fn report(global: &Global, outcomes: &[Outcome], places: &[String]) -> Result<Exit, Failure> {
+    let failed = outcomes.iter().filter(|o| matches!(o.result, Tested::Failed(_))).count();
+    let updated = outcomes.iter().filter(|o| matches!(o.result, Tested::Updated)).count();
     if global.output == Format::Json {
-        let row = |o: &Outcome| json!({"fixture": o.name, "difference": o.difference});
+        let row = |outcome: &Outcome| {
+            let difference = match &outcome.result {
+                Tested::Failed(text) => Some(text),
+                Tested::Passed | Tested::Updated => None,
+            };
+            let updated = matches!(outcome.result, Tested::Updated);
+            json!({"fixture": outcome.name, "difference": difference, "updated": updated})
+        };
         output::line(&Value::from_iter(outcomes.iter().map(row)).to_string())?;
     } else {
-        for Outcome { name, difference } in outcomes {
-            match difference {
-                None => output::line(&format!("ok      {name}"))?,
-                Some(text) => output::line(&format!("FAILED  {name}\n{}", text.trim_end()))?,
+        for Outcome { name, result } in outcomes {
+            match result {
+                Tested::Passed => output::line(&format!("ok      {name}"))?,
+                Tested::Updated => output::line(&format!("written {name}"))?,
+                Tested::Failed(text) => {
+                    output::line(&format!("FAILED  {name}\n{}", text.trim_end()))?;
+                }
             }
         }
-        output::line(&format!("{} passed, {failed} failed", outcomes.len() - failed))?;
+        let passed = outcomes.len() - failed - updated;
+        let written = if updated > 0 { format!("{updated} written, ") } else { String::new() };
+        output::line(&format!("{written}{passed} passed, {failed} failed"))?;
     }
     // A run that tested nothing proves nothing.
     if outcomes.is_empty() {
-        output::note("there are no fixtures: write fixtures/ENTITY/CASE.json, see docs/packs.md");
+        for place in places {
+            output::note(&format!(
+                "there are no fixtures: write {place}/fixtures/ENTITY/CASE.json, `{{\"after\": \
+                 {{...}}}}`, and let `throughline test --update` write what it gives"
+            ));
+        }
     }
     Ok(if failed > 0 || outcomes.is_empty() { Exit::Findings } else { Exit::Ok })
 }

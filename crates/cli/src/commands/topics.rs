@@ -1,12 +1,12 @@
 //! `topics`: what is on the log.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use throughline_bus::{Bus, PartitionInfo};
 use throughline_event::TopicName;
 
 use crate::args::Global;
 use crate::exit::{Exit, Fail, Failure};
-use crate::output::{self, Format};
+use crate::output;
 use crate::running;
 
 pub(crate) fn run(global: &Global, topic: Option<&str>) -> Result<Exit, Failure> {
@@ -28,7 +28,7 @@ fn list(global: &Global, bus: &Bus) -> Result<Exit, Failure> {
             "topic": topic.topic, "partitions": topic.partitions, "offsets": offsets
         }));
     }
-    answer(global, &rows, json)
+    output::rows(global, &rows, json)
 }
 
 fn describe(global: &Global, bus: &Bus, topic: &TopicName) -> Result<Exit, Failure> {
@@ -38,22 +38,9 @@ fn describe(global: &Global, bus: &Bus, topic: &TopicName) -> Result<Exit, Failu
         rows.push([partition.to_string(), start.to_string(), end.to_string()].to_vec());
         json.push(json!({"partition": partition, "start": start, "end": end}));
     }
-    answer(global, &rows, json)
+    output::rows(global, &rows, json)
 }
 
 fn partitions(bus: &Bus, topic: &TopicName) -> Result<Vec<PartitionInfo>, Failure> {
     bus.describe(topic).exit(Exit::Unavailable)
-}
-
-/// Rows as a table or as JSON.
-pub(super) fn answer(
-    global: &Global,
-    rows: &[Vec<String>],
-    json: Vec<Value>,
-) -> Result<Exit, Failure> {
-    match global.output {
-        Format::Text => output::line(&output::table(rows))?,
-        Format::Json => output::line(&Value::Array(json).to_string())?,
-    }
-    Ok(Exit::Ok)
 }

@@ -12,10 +12,13 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(crate) fn run(global: &Global, scope: Scope) -> Result<Exit, Failure> {
     let flow = super::load(global)?;
     let mut process = Process::start(&flow, &scope)?;
-    let served = process.served();
+    let workers: Vec<String> =
+        process.status().iter().map(|worker| format!("{} {}", worker.role, worker.name)).collect();
+    let bus = process.bus().options();
     tracing::info!(
-        kafka = served.map(|bus| tracing::field::display(bus.kafka)),
-        registry = served.map(|bus| &bus.registry),
+        workers = workers.join(", "),
+        kafka = bus.brokers,
+        registry = bus.registry,
         metrics = process.metrics_address().map(tracing::field::display),
         "running"
     );

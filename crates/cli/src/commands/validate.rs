@@ -1,5 +1,7 @@
 //! `validate`: everything that is wrong with a configuration; no I/O beyond its files.
 
+use throughline_config::Role;
+
 use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Format};
@@ -13,16 +15,20 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
             "the mapping runs on VRL's own interpreter, several times slower, because of {construct}"
         );
     }
-    let counts = (flow.producers.len(), flow.processors.len(), flow.sinks.len());
+    let counted = |count: usize, role: Role| match count {
+        1 => format!("1 {role}"),
+        count => format!("{count} {role}s"),
+    };
+    let counts = [
+        counted(flow.producers.len(), Role::Producer),
+        counted(flow.processors.len(), Role::Processor),
+        counted(flow.sinks.len(), Role::Sink),
+    ];
     match global.output {
         Format::Json => output::line("[]")?,
-        Format::Text => output::line(&format!(
-            "{} is valid: {} producers, {} processors, {} sinks",
-            global.config.display(),
-            counts.0,
-            counts.1,
-            counts.2
-        ))?,
+        Format::Text => {
+            output::line(&format!("{} is valid: {}", global.config.display(), counts.join(", ")))?
+        }
     }
     Ok(Exit::Ok)
 }

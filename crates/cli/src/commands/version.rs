@@ -1,10 +1,8 @@
-//! `version` and `completions`.
+//! `version`: what this build is and holds.
 
-use clap::CommandFactory;
-use clap_complete::Shell;
 use serde_json::json;
 
-use crate::args::{Cli, Global};
+use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Format};
 use crate::{connectors, packs};
@@ -20,12 +18,5 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
         )?,
         Format::Text => output::line(&format!("throughline {version}"))?,
     }
-    Ok(Exit::Ok)
-}
-
-pub(crate) fn completions(shell: Shell) -> Result<Exit, Failure> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "throughline", &mut script);
-    output::line(String::from_utf8_lossy(&script).trim_end())?;
     Ok(Exit::Ok)
 }

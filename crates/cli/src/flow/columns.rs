@@ -6,7 +6,7 @@
 //! defaults and the order of fields do not matter to a mapping and may differ.
 
 use serde_json::Value;
-use throughline_avro::{Logical, Node, Schema};
+use throughline_avro::{Node, Schema};
 use throughline_config::codes;
 use throughline_config::pack::Pack;
 use throughline_event::{EntityName, Path, SystemName, Violations};
@@ -19,7 +19,7 @@ struct Difference {
     fix: String,
 }
 
-/// Adds every difference, with its path below the kind in `capture.yaml`.
+/// Adds every difference, with its path in the options.
 pub(super) fn check(
     kind: &ProducerKind,
     system: &SystemName,
@@ -31,7 +31,7 @@ pub(super) fn check(
         Ok(declared) => declared,
         Err(error) => {
             let fix = "correct the columns or the document_schema";
-            return found.add(codes::CAPTURE_SCHEMA, kind.kind, error.to_string(), fix);
+            return found.add(codes::CAPTURE_SCHEMA, "entities", error.to_string(), fix);
         }
     };
     for captured in declared {
@@ -47,15 +47,15 @@ pub(super) fn check(
             &mut differences,
         );
         for Difference { field, message, fix } in differences {
-            let path = place(kind.kind, &captured.name, options, &field);
+            let path = place(&captured.name, options, &field);
             found.add(codes::CAPTURE_SCHEMA, path, message, fix);
         }
     }
 }
 
 /// The column that gives a field, or the entity where no column does.
-fn place(kind: &str, entity: &EntityName, options: &Value, field: &str) -> Path {
-    let at = Path::root().key(kind).key(entity.as_str());
+fn place(entity: &EntityName, options: &Value, field: &str) -> Path {
+    let at = Path::from(["entities", entity.as_str()]);
     let columns =
         options.pointer(&format!("/entities/{entity}/columns")).and_then(Value::as_object);
     let name = field.rsplit('.').next().unwrap_or(field);
@@ -102,7 +102,7 @@ fn compare(found: &Node, expected: &Node, at: &str, file: &str, out: &mut Vec<Di
             compare(found, expected, at, file, out);
         }
         _ => {
-            let (found, expected) = (shown(found), shown(expected));
+            let (found, expected) = (found.type_text(), expected.type_text());
             if found != expected {
                 out.push(Difference {
                     field: at.to_owned(),
@@ -113,41 +113,6 @@ fn compare(found: &Node, expected: &Node, at: &str, file: &str, out: &mut Vec<Di
                 });
             }
         }
-    }
-}
-
-/// A type in words that are the same for the same values only.
-fn shown(node: &Node) -> String {
-    let logical = |name: &str, logical: &Option<Logical>| match logical {
-        Some(Logical::Decimal { precision, scale }) => {
-            format!("{name} (decimal of {precision} digits, {scale} after the point)")
-        }
-        Some(logical) => format!("{name} ({logical:?})"),
-        None => name.to_owned(),
-    };
-    match node {
-        Node::Int(kind) => logical("int", kind),
-        Node::Long(kind) => logical("long", kind),
-        Node::Bytes(kind) => logical("bytes", kind),
-        Node::String(kind) => logical("string", kind),
-        Node::Fixed(size, kind) => logical(&format!("fixed of {size} bytes"), kind),
-        Node::Enum(symbols) => format!("enum of {}", symbols.join(", ")),
-        Node::Array(items) => format!("array of {}", shown(items)),
-        Node::Map(values) => format!("map of {}", shown(values)),
-        Node::Union(branches) => {
-            let mut branches: Vec<String> = branches.iter().map(|branch| shown(branch)).collect();
-            branches.sort();
-            branches.join(" or ")
-        }
-        Node::Record(record) => {
-            let field =
-                |field: &throughline_avro::Field| format!("{}: {}", field.name, shown(&field.node));
-            let mut fields: Vec<String> = record.fields.iter().map(field).collect();
-            fields.sort();
-            format!("record of {}", fields.join(", "))
-        }
-        Node::Recursive(_) => "a record inside itself".to_owned(),
-        plain => plain.description().trim_start_matches("a ").to_owned(),
     }
 }
 

@@ -37,7 +37,7 @@ pub(super) fn config(
     let systems = systems(&file, packs)?;
     Ok(Config {
         folder: folder.to_owned(),
-        data: folder.join(file.data.as_deref().unwrap_or(config::DATA)),
+        data: super::below(folder, Path::new(file.data.as_deref().unwrap_or(config::DATA))),
         memory: file.memory.unwrap_or(config::MEMORY),
         metrics: listen(file.metrics, config::METRICS)?,
         ownership: ownership(&file.ownership)?,

@@ -1,10 +1,10 @@
 //! Who owns which entity, and which topics exist because of it.
 
 use serde_json::Value;
-use throughline_event::Path;
+use throughline_event::{Path, SystemName, suggest};
 
 use super::Check;
-use crate::{codes, suggest};
+use crate::codes;
 
 impl Check<'_> {
     pub(super) fn ownership(&mut self) {
@@ -21,7 +21,7 @@ impl Check<'_> {
             let Some(owner) = owner.as_str().filter(|owner| *owner != "each") else { continue };
             match self.systems.get(owner) {
                 None => {
-                    let names = self.systems.keys().map(String::as_str).chain(["each"]);
+                    let names = self.system_names().chain(["each"]);
                     let fix = suggest::instead_of(owner, names, "allowed");
                     let message = format!("there is no system `{owner}`");
                     self.found.add(codes::UNKNOWN_SYSTEM, at, message, fix);
@@ -103,12 +103,11 @@ impl Check<'_> {
             _ => format!("`{topic}` is not a topic that a sink can read"),
         };
         let known = published.iter().map(|(name, _)| name.as_str());
-        self.found.add(
-            codes::UNKNOWN_TOPIC,
-            at,
-            message,
-            suggest::instead_of(topic, known, "topics"),
-        );
+        let fix = match published.as_slice() {
+            [] => "add the system that publishes it, and its owner".to_owned(),
+            _ => suggest::instead_of(topic, known, "topics"),
+        };
+        self.found.add(codes::UNKNOWN_TOPIC, at, message, fix);
     }
 
     /// The canonical and observed topics that the normalizers of this file write, each with the
@@ -116,7 +115,10 @@ impl Check<'_> {
     fn published(&self) -> Vec<(String, &str)> {
         let mut topics = Vec::new();
         for (system, pack) in &self.systems {
-            let Some(pack) = pack else { continue };
+            // A name that is refused is not proposed.
+            let Some(pack) = pack.as_ref().filter(|_| SystemName::new(system).is_ok()) else {
+                continue;
+            };
             let entities = pack.entities.values().flat_map(|entity| &entity.canonical);
             for entity in entities {
                 let owner = self.owner(entity.as_str()).and_then(Value::as_str);

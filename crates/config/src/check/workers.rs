@@ -1,15 +1,15 @@
 //! Producers, processors and sinks.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value};
-use throughline_event::{Path, Violations};
+use throughline_event::{Path, SystemName, Violations, suggest};
 
 use super::Check;
-use crate::{Role, codes, suggest};
+use crate::{Role, codes, pack::Pack};
 
 /// The kind of the processor that a system gets without asking.
-pub(super) const NORMALIZER: &str = "normalizer";
+pub const NORMALIZER: &str = "normalizer";
 
 /// The keys that every worker of a role has; the others belong to its kind.
 pub(crate) const fn head(role: Role) -> &'static [&'static str] {
@@ -44,8 +44,10 @@ impl Check<'_> {
         let system = worker.get("system").and_then(Value::as_str);
         let system = system.filter(|_| role != Role::Sink);
         if let Some(system) = system.filter(|system| !self.systems.contains_key(*system)) {
-            let names = self.systems.keys().map(String::as_str);
-            let fix = suggest::instead_of(system, names, "systems");
+            let fix = match self.system_names().next() {
+                Some(_) => suggest::instead_of(system, self.system_names(), "systems"),
+                None => format!("add `{system}:` under `systems`"),
+            };
             let message = format!("there is no system `{system}`");
             self.found.add(codes::UNKNOWN_SYSTEM, at.key("system"), message, fix);
         }
@@ -77,17 +79,31 @@ impl Check<'_> {
             };
             self.found.add(codes::NO_CAPTURE, at.key("kind"), message, fix);
         }
-        self.options(role, kind, at, worker);
-    }
-
-    fn options(&mut self, role: Role, kind: &str, at: &Path, worker: &Map<String, Value>) {
         let options = Value::Object(options(role, worker));
         let schema = self.catalog.options_schema(role, kind);
-        if schema.is_none_or(|schema| self.shape(schema, &options, at)) {
-            let mut found = Violations::new();
-            self.catalog.check_options(role, kind, &options, &mut found);
-            self.found.add_from(at, found);
+        if schema.is_some_and(|schema| !self.shape(schema, &options, at)) {
+            return;
         }
+        let mut found = Violations::new();
+        self.catalog.check_options(role, kind, &options, &mut found);
+        if let Some((system, pack)) = system.and_then(|system| self.usable(system))
+            && role == Role::Producer
+            && pack.capture(kind).is_some()
+        {
+            self.catalog.check_producer(kind, &options, &system, &pack, &mut found);
+        }
+        self.found.add_from(at, found);
+    }
+
+    /// The names of the systems that can have them.
+    pub(super) fn system_names(&self) -> impl Iterator<Item = &str> {
+        self.systems.keys().map(String::as_str).filter(|name| SystemName::new(*name).is_ok())
+    }
+
+    /// A system whose name and pack have no mistake.
+    fn usable(&self, system: &str) -> Option<(SystemName, Arc<Pack>)> {
+        let pack = self.systems.get(system)?.clone()?;
+        Some((SystemName::new(system).ok()?, pack))
     }
 
     /// Worker names are parts of topic names and folders, so no two workers share one.

@@ -16,6 +16,11 @@ pub trait PackFiles: Send + Sync {
     /// When the file exists and cannot be read.
     fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>>;
 
+    /// The folder that holds the pack, where it is one that can be written to.
+    fn folder(&self) -> Option<&Path> {
+        None
+    }
+
     /// The names of the files of a folder of the pack, sorted; empty when there is no such folder.
     ///
     /// # Errors
@@ -46,8 +51,17 @@ impl PackFiles for Folder {
         self.0.display().to_string()
     }
 
+    fn folder(&self) -> Option<&Path> {
+        Some(&self.0)
+    }
+
     fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
         let Some(path) = self.inside(path) else { return Ok(None) };
+        let Some(metadata) = absent_as_none(fs::metadata(&path))? else { return Ok(None) };
+        if !metadata.is_file() {
+            // A named pipe would be waited for, and a device never ends.
+            return Err(io::Error::other("it is not a regular file"));
+        }
         absent_as_none(crate::load::bounded(&path))
     }
 

@@ -1,20 +1,25 @@
 //! From the files of a pack to a [`Pack`].
+//!
+//! A mistake hides only what depends on it: the rest of its file and the other files are checked as
+//! well, so that whoever writes a pack sees in one round what can be seen.
 
-use std::{collections::BTreeMap, sync::Arc};
-
-use serde_json::Value;
-use throughline_event::{EntityName, Path, Violations};
-
-use super::{
-    Entity, Pack, PackFiles, TextFile,
-    system::{EntityYaml, SystemYaml},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use throughline_event::{EntityName, Path, Segment, Violations, suggest};
+
+use super::{Pack, PackFiles, system::SystemYaml};
 use crate::{
     Catalog, Finding, Report, codes,
     schema::Shape,
-    suggest,
     yaml::{self, Mark, Node},
 };
+
+mod entity;
 
 /// Reads and checks a pack.
 ///
@@ -22,35 +27,40 @@ use crate::{
 /// Everything that is wrong with its files.
 pub fn load(files: Arc<dyn PackFiles>, catalog: &dyn Catalog) -> Result<Pack, Report> {
     let mut loader = Loader { files: &*files, catalog, findings: Vec::new() };
-    let system = loader.system();
-    let known = system.as_ref().map(|(_, system)| system);
-    let capture = loader.capture(known);
-    let entities = system.as_ref().map(|(root, system)| loader.entities(root, system));
-    if !loader.findings.is_empty() {
+    let Some(System { root, yaml, names, doubtful }) = loader.system() else {
+        loader.capture(None);
         return Err(Report::new(loader.findings));
-    }
-    let (Some((_, system)), Some(entities)) = (system, entities) else {
-        return Err(Report::new(vec![]));
     };
-    let (capture, capture_file) = capture.map_or((BTreeMap::new(), None), |(root, capture)| {
-        (capture, Some((place(&*files, CAPTURE), root)))
-    });
-    Ok(Pack {
-        name: system.name,
-        title: system.title,
-        version: system.version,
-        settings: system.settings,
-        entities,
-        capture,
-        capture_file,
-        files,
-    })
+    let known = (!names.is_empty()).then_some(&names);
+    let (mut capture, capture_file) = loader.capture(known).unwrap_or_default();
+    let entities = loader.entities(&root, &yaml, &doubtful);
+    let mut findings = loader.findings;
+    // What has a mistake is not looked at any further: what follows from it is no finding.
+    capture.values_mut().for_each(|kind| kind.retain(|name, _| entities.contains_key(name)));
+    let SystemYaml { name, title, version, settings, .. } = yaml;
+    let pack = Pack { name, title, version, settings, entities, capture, capture_file, files };
+    findings.extend(catalog.check_pack(&pack));
+    if findings.is_empty() {
+        return Ok(pack);
+    }
+    findings.extend(catalog.check_mappings(&pack));
+    Err(Report::new(findings))
 }
 
 const SYSTEM: &str = "system.yaml";
 const CAPTURE: &str = "capture.yaml";
 
 type Capture = BTreeMap<String, BTreeMap<EntityName, Value>>;
+
+/// `system.yaml`, as far as it can be read.
+struct System {
+    root: Node,
+    yaml: SystemYaml,
+    /// The names of all entities, those that cannot be read included.
+    names: BTreeSet<String>,
+    /// The entities with a mistake.
+    doubtful: BTreeSet<String>,
+}
 
 fn place(files: &dyn PackFiles, path: &str) -> String {
     format!("{}/{path}", files.place())
@@ -63,31 +73,37 @@ struct Loader<'a> {
 }
 
 impl Loader<'_> {
-    fn system(&mut self) -> Option<(Node, SystemYaml)> {
+    fn system(&mut self) -> Option<System> {
         let Some(bytes) = self.bytes(SYSTEM) else {
             let message = "the pack has no `system.yaml`".to_owned();
             self.whole_file(SYSTEM, message, "check the name or the folder of the pack");
             return None;
         };
         let root = yaml::parse(&place(self.files, SYSTEM), &bytes?, &mut self.findings)?;
+        let value = root.to_json();
         let mut found = Violations::new();
-        shape(schemars::schema_for!(SystemYaml).to_value(), &root.to_json(), &mut found);
-        let clean = found.is_empty();
-        if clean {
-            self.settings(&root.to_json(), &mut found);
-        }
-        let read = clean.then(|| serde_json::from_value(root.to_json()));
-        if let Some(Err(error)) = &read {
+        shape(schemars::schema_for!(SystemYaml).to_value(), &value, &mut found);
+        if found.is_empty()
+            && let Err(error) = serde_json::from_value::<SystemYaml>(value.clone())
+        {
             found.add(codes::MISMATCH, Path::root(), error.to_string(), "report this");
         }
+        let yaml = readable(&without_unknown(value.clone(), &found));
+        self.settings(&value, &mut found);
+        let names: BTreeSet<String> = entries(&value, "entities").map(|(n, _)| n.clone()).collect();
+        // A mapping may read any setting.
+        let settings = at_or_below(&found, &Path::from("settings"));
+        let doubtful = |name: &&String| {
+            settings || at_or_below(&found, &Path::from(["entities", name.as_str()]))
+        };
+        let doubtful = names.iter().filter(doubtful).cloned().collect();
         self.findings.extend(Finding::placed(&place(self.files, SYSTEM), &root, found));
-        Some((root, read?.ok()?))
+        Some(System { root, yaml, names, doubtful })
     }
 
     /// A default must have the type of its setting.
     fn settings(&self, root: &Value, found: &mut Violations) {
-        let settings = root.get("settings").and_then(Value::as_object);
-        for (name, setting) in settings.into_iter().flatten() {
+        for (name, setting) in entries(root, "settings") {
             let Ok(setting) = serde_json::from_value::<super::Setting>(setting.clone()) else {
                 continue;
             };
@@ -100,106 +116,11 @@ impl Loader<'_> {
         }
     }
 
-    fn entities(&mut self, root: &Node, system: &SystemYaml) -> BTreeMap<EntityName, Entity> {
-        let mut found = Violations::new();
-        let mut entities = BTreeMap::new();
-        for (name, written) in &system.entities {
-            let at = Path::from(["entities", name]);
-            let entity = self.entity(&at, written, &mut found);
-            if let (Ok(name), Some(entity)) = (EntityName::new(name), entity) {
-                entities.insert(name, entity);
-            }
-        }
-        self.findings.extend(Finding::placed(&place(self.files, SYSTEM), root, found));
-        entities
-    }
-
-    fn entity(&self, at: &Path, written: &EntityYaml, found: &mut Violations) -> Option<Entity> {
-        let known = self.catalog.entities();
-        let mut canonical = Vec::new();
-        for (index, entity) in written.canonical.iter().enumerate() {
-            match EntityName::new(entity) {
-                Ok(name) if known.contains(entity) => canonical.push(name),
-                _ => found.add(
-                    codes::UNKNOWN_ENTITY,
-                    at.key("canonical").index(index),
-                    format!("there is no canonical entity `{entity}`"),
-                    suggest::instead_of(
-                        entity,
-                        known.iter().map(String::as_str),
-                        "canonical entities",
-                    ),
-                ),
-            }
-        }
-        match (&written.mapping, written.canonical.is_empty()) {
-            (Some(_), true) => found.add(
-                codes::MISSING_KEY,
-                at.key("mapping"),
-                "the mapping writes no canonical entity",
-                "list what it writes under `canonical`, or remove the mapping",
-            ),
-            (None, false) => found.add(
-                codes::MISSING_KEY,
-                at.key("canonical"),
-                "canonical entities are listed without a mapping that writes them",
-                "add `mapping:`, or remove `canonical`",
-            ),
-            _ => {}
-        }
-        let mapping =
-            written.mapping.as_ref().map(|path| self.text(at.key("mapping"), path, found));
-        let schema = self.text(at.key("schema"), &written.schema, found)?;
-        if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(&schema.text) {
-            let message = format!("`{}` is not valid JSON: {error}", schema.path);
-            found.add(
-                codes::PACK_SCHEMA,
-                at.key("schema"),
-                message,
-                "repair the schema at that place",
-            );
-        }
-        let mapping = match mapping {
-            Some(read) => Some(read?),
-            None => None,
-        };
-        Some(Entity {
-            mapping,
-            schema,
-            canonical,
-            single_partition: written.single_partition,
-            ignore: written.ignore.clone(),
-        })
-    }
-
-    /// A text file that `system.yaml` names.
-    fn text(&self, at: Path, path: &str, found: &mut Violations) -> Option<TextFile> {
-        let message = match self.files.read(path) {
-            Ok(Some(bytes)) if bytes.len() as u64 > yaml::MAX_BYTES => {
-                format!("`{path}` has more than {} bytes", yaml::MAX_BYTES)
-            }
-            Ok(Some(bytes)) => match String::from_utf8(bytes) {
-                Ok(text) => return Some(TextFile { path: path.to_owned(), text }),
-                Err(_) => format!("`{path}` is not UTF-8 text"),
-            },
-            Ok(None) => format!("the pack has no file `{path}`"),
-            Err(error) => format!("`{path}` could not be read: {error}"),
-        };
-        found.add(codes::PACK_FILE, at, message, self.other_files(path));
-        None
-    }
-
-    fn other_files(&self, path: &str) -> String {
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let names = self.files.list(folder).unwrap_or_default();
-        let paths: Vec<String> = names
-            .iter()
-            .map(|name| if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") })
-            .collect();
-        suggest::instead_of(path, paths.iter().map(String::as_str), "files there")
-    }
-
-    fn capture(&mut self, system: Option<&SystemYaml>) -> Option<(Node, Capture)> {
+    /// `capture.yaml`, as far as it can be read, and the place of its parts.
+    fn capture(
+        &mut self,
+        known: Option<&BTreeSet<String>>,
+    ) -> Option<(Capture, Option<(String, Node)>)> {
         let bytes = self.bytes(CAPTURE)??;
         let file = place(self.files, CAPTURE);
         let root = yaml::parse(&file, &bytes, &mut self.findings)?;
@@ -207,21 +128,20 @@ impl Loader<'_> {
         let value = root.to_json();
         shape(capture_schema(), &value, &mut found);
         let mut capture = Capture::new();
-        let kinds = if found.is_empty() { value.as_object() } else { None };
-        for (kind, entities) in kinds.into_iter().flatten() {
-            let section = self.section(kind, entities, system, &mut found);
+        for (kind, entities) in value.as_object().into_iter().flatten() {
+            let section = self.section(kind, entities, known, &mut found);
             capture.insert(kind.clone(), section);
         }
         self.findings.extend(Finding::placed(&file, &root, found));
-        Some((root, capture))
+        Some((capture, Some((file, root))))
     }
 
-    /// What one kind of producer reads.
+    /// What one kind of producer reads: the entities without a mistake.
     fn section(
         &self,
         kind: &str,
         entities: &Value,
-        system: Option<&SystemYaml>,
+        names: Option<&BTreeSet<String>>,
         found: &mut Violations,
     ) -> BTreeMap<EntityName, Value> {
         let mut section = BTreeMap::new();
@@ -233,26 +153,27 @@ impl Loader<'_> {
             found.add(codes::UNKNOWN_KIND, kind, message, fix);
             return section;
         }
+        let shape = self.catalog.capture_schema(kind).and_then(|schema| Shape::new(schema).ok());
         for (entity, options) in entities.as_object().into_iter().flatten() {
             let at = Path::from([kind, entity]);
-            if let Some(system) = system.filter(|system| !system.entities.contains_key(entity)) {
-                let names = system.entities.keys().map(String::as_str);
+            if let Some(names) = names.filter(|names| !names.contains(entity)) {
+                let names = names.iter().map(String::as_str);
                 let fix = suggest::instead_of(entity, names, "entities of `system.yaml`");
                 let message = format!("`system.yaml` has no entity `{entity}`");
                 found.add(codes::UNKNOWN_ENTITY, at, message, fix);
                 continue;
             }
             let mut part = Violations::new();
-            if let Some(schema) = self.catalog.capture_schema(kind) {
-                shape(schema, options, &mut part);
+            if let Some(shape) = shape.as_ref().filter(|_| options.is_object()) {
+                shape.check(options, &mut part);
             }
-            if part.is_empty() {
-                self.catalog.check_capture(kind, options, &mut part);
+            match EntityName::new(entity) {
+                Ok(name) if part.is_empty() && options.is_object() => {
+                    section.insert(name, options.clone());
+                }
+                _ => {}
             }
             found.add_from(&at, part);
-            if let Ok(name) = EntityName::new(entity) {
-                section.insert(name, options.clone());
-            }
         }
         section
     }
@@ -297,4 +218,46 @@ fn shape(schema: Value, value: &Value, found: &mut Violations) {
         Ok(shape) => shape.check(value, found),
         Err(error) => found.add(codes::MISMATCH, Path::root(), error.to_string(), "report this"),
     }
+}
+
+/// What can be read of `system.yaml`: settings and entities that cannot are left out.
+fn readable(value: &Value) -> SystemYaml {
+    let text = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    SystemYaml {
+        name: text("name"),
+        title: text("title"),
+        version: text("version"),
+        settings: read(value, "settings"),
+        entities: read(value, "entities"),
+    }
+}
+
+fn read<T: DeserializeOwned>(value: &Value, section: &str) -> BTreeMap<String, T> {
+    let read = |entry: &Value| serde_json::from_value(entry.clone()).ok();
+    entries(value, section).filter_map(|(name, entry)| Some((name.clone(), read(entry)?))).collect()
+}
+
+fn entries<'v>(value: &'v Value, section: &str) -> impl Iterator<Item = (&'v String, &'v Value)> {
+    value.get(section).and_then(Value::as_object).into_iter().flatten()
+}
+
+/// A value without the keys that are said not to exist.
+fn without_unknown(mut value: Value, found: &Violations) -> Value {
+    for unknown in found.iter().filter(|violation| violation.code == codes::UNKNOWN_KEY) {
+        let Some((Segment::Key(key), parents)) = unknown.path.segments().split_last() else {
+            continue;
+        };
+        let parent = parents.iter().try_fold(&mut value, |at, segment| match segment {
+            Segment::Key(key) => at.get_mut(key),
+            Segment::Index(index) => at.get_mut(index),
+        });
+        if let Some(map) = parent.and_then(Value::as_object_mut) {
+            map.remove(key);
+        }
+    }
+    value
+}
+
+fn at_or_below(found: &Violations, place: &Path) -> bool {
+    found.iter().any(|violation| violation.path.starts_with(place))
 }

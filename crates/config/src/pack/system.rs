@@ -12,7 +12,7 @@ use serde_json::Value;
 #[schemars(title = "system.yaml")]
 pub(crate) struct SystemYaml {
     /// The name by which `throughline.yaml` asks for the pack.
-    #[schemars(extend("pattern" = crate::schema::NAME_PATTERN), example = &"sunrise")]
+    #[schemars(extend("pattern" = throughline_event::NAME_PATTERN), example = &"sunrise")]
     pub(crate) name: String,
     /// What people call the product.
     #[schemars(length(min = 1))]
@@ -26,7 +26,7 @@ pub(crate) struct SystemYaml {
     /// The entities of the product, by the name that raw topics carry.
     #[schemars(
         length(min = 1),
-        extend("propertyNames" = {"pattern": crate::schema::NAME_PATTERN}, "minProperties" = 1)
+        extend("propertyNames" = {"pattern": throughline_event::NAME_PATTERN}, "minProperties" = 1)
     )]
     pub(crate) entities: BTreeMap<String, EntityYaml>,
 }

@@ -169,7 +169,7 @@ fn long_values_are_cut() {
 
 #[test]
 fn the_pattern_of_names_is_the_rule_of_the_event_crate() {
-    let schema = json!({"pattern": words::NAME_PATTERN});
+    let schema = json!({"pattern": NAME_PATTERN});
     let shape = Shape::new(schema).unwrap();
     let long = "a".repeat(80);
     for name in

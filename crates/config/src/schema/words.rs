@@ -3,8 +3,6 @@
 use jsonschema::{JsonType, error::ValidationErrorKind as Kind};
 use serde_json::Value;
 
-/// The form of the names of systems and workers, as `throughline_event` has it.
-pub(crate) const NAME_PATTERN: &str = "^[a-z0-9]([a-z0-9-]{0,78}[a-z0-9])?$";
 /// The fix for a name of another form.
 pub(crate) const NAME_FIX: &str =
     "use 1 to 80 of a-z, 0-9 and `-`, with a letter or digit at both ends";
@@ -114,6 +112,9 @@ pub(super) fn limit(kind: &Kind) -> Option<(String, String)> {
         Kind::MinLength { limit: 1 } => ("this must not be empty".into(), "write a text".into()),
         Kind::MinLength { limit } => {
             (format!("this needs at least {limit} characters"), "write a longer text".into())
+        }
+        Kind::MaxLength { limit: 1 } => {
+            ("this must be one character".into(), "write one character".into())
         }
         Kind::MaxLength { limit } => {
             (format!("this may have {limit} characters"), "write a shorter text".into())

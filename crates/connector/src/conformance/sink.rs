@@ -15,6 +15,7 @@
 //! | SINK-7 | a revoked partition can be delivered again from the last receipt |
 //! | SINK-8 | a receipt never goes back |
 //! | SINK-9 | any mix of these ends with each record once |
+//! | SINK-10 | a target that a receipt covered has seen the partition |
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -105,7 +106,10 @@ impl<H: Harness> Worker<H> {
         let receipt = self.harness.wait(self.sink.assigned(partitions));
         let receipt = receipt.expect("a target that is there can be assigned");
         for partition in partitions {
-            let committed = self.committed.get(partition).copied().unwrap_or(Offset(0));
+            let seen = self.sink.has_seen(partition);
+            let committed = self.committed.get(partition).copied();
+            assert!(seen || committed.is_none(), "SINK-10: the target forgot that it was written");
+            let committed = committed.unwrap_or(Offset(0));
             let held = receipt.next.iter().find(|(p, _)| p == partition).map(|(_, next)| *next);
             if let Some(held) = held {
                 assert!(held >= committed, "SINK-6: the target forgot what its receipt covered");

@@ -295,6 +295,14 @@ impl Entity<'_> {
         Some(Column { source, field, kind, nullable: options.nullable, empty })
     }
 
+    /// Whether a column is written for a field, right or wrong.
+    fn declares(&self, field: &str) -> bool {
+        let mut columns = self.file.columns.0.iter();
+        columns.any(|(name, column)| {
+            column.field.as_ref().unwrap_or(name) == field && !self.file.drop.contains(name)
+        })
+    }
+
     fn key(&mut self, shape: &Shape) {
         if self.file.key.is_empty() {
             self.add("key", "is empty", "name the fields that identify a document");
@@ -305,6 +313,8 @@ impl Entity<'_> {
             let problem = match shape {
                 _ if keys[..at].contains(name) => Some("stands twice in the key"),
                 Shape::Columns(columns) => match columns.iter().find(|c| c.field == *name) {
+                    // A column with a mistake is no field, which is not the key's mistake.
+                    None if self.declares(name) => None,
                     None => Some("is not a field of the document"),
                     Some(column) if column.nullable => Some("may be null, so it cannot be a key"),
                     Some(_) => None,

@@ -18,11 +18,10 @@ pub(super) fn reach(config: &Config, looked: &mut Vec<Looked>) -> Option<Bus> {
     if let BusConfig::Embedded(options) = &config.bus
         && Running::read(&config.data).is_none_or(|running| !running.answers())
     {
-        let addresses = [
-            ("bus.embedded.kafka", options.kafka),
-            ("bus.embedded.registry", options.registry),
-            ("metrics", config.metrics),
-        ];
+        let metrics = taken("metrics", config.metrics);
+        looked.push(Looked::new("metrics", "can be served", metrics.into_iter().collect()));
+        let addresses =
+            [("bus.embedded.kafka", options.kafka), ("bus.embedded.registry", options.registry)];
         let problems = addresses.into_iter().filter_map(|(key, at)| taken(key, at)).collect();
         looked.push(Looked::new(
             "embedded bus",
@@ -82,7 +81,10 @@ pub(super) fn reach(config: &Config, looked: &mut Vec<Looked>) -> Option<Bus> {
 /// Why a listener could not start.
 fn taken(key: &str, address: SocketAddr) -> Option<String> {
     let error = TcpListener::bind(address).err()?;
-    Some(format!("TL9013: `{key}` cannot listen on {address}; choose a free port: {error}"))
+    Some(format!(
+        "TL9013: `{key}` in the file cannot listen on {address}: {error}; choose a free port, or 0 \
+         for any"
+    ))
 }
 
 /// The topics, schemas and group of one worker.
@@ -125,11 +127,15 @@ fn subjects<'s>(
 fn refused(bus: &Bus, subject: &str, schema: &Schema) -> Option<String> {
     match bus.compatible(subject, schema) {
         Ok(true) => None,
-        Ok(false) => Some(format!(
-            "TL9015: subject {subject} refuses the schema that this worker writes; `throughline \
-             schemas show {subject}` prints what it has: keep its fields and give new ones a \
-             default, or register the new schema under another compatibility rule"
-        )),
+        Ok(false) => {
+            let told = bus.difference(subject, schema).ok().flatten();
+            let told = told.map(|text| format!(": {text}")).unwrap_or_default();
+            Some(format!(
+                "TL9015: subject {subject} refuses the schema that this worker writes{told}; keep \
+                 old fields as they are and give new ones a default, or, where the change is \
+                 meant, run `throughline schemas compatibility {subject} --set NONE`"
+            ))
+        }
         Err(error) => Some(chain(&error)),
     }
 }

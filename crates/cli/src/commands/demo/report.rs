@@ -41,20 +41,6 @@ impl Counts {
         }
         counts
     }
-
-    /// One line for what came in at the target since then.
-    pub(super) fn since(&self, before: &Self) -> Option<String> {
-        let changed: Vec<String> = self
-            .written
-            .iter()
-            .filter(|((flow, ..), _)| flow == "lake")
-            .filter_map(|(labels, count)| {
-                let new = count - before.written.get(labels).copied().unwrap_or(0);
-                (new > 0).then(|| format!("{}.{} +{new}", labels.1, labels.2))
-            })
-            .collect();
-        (!changed.is_empty()).then(|| format!("changed: {}", changed.join(", ")))
-    }
 }
 
 pub(super) fn opening(folder: &Path, continued: bool) -> String {
@@ -66,12 +52,13 @@ pub(super) fn opening(folder: &Path, continued: bool) -> String {
     )
 }
 
-/// What happened at each step, and what was refused and why.
+/// What happened at each step, and what was refused and why. A folder that is continued tells
+/// nothing about speed: most of the time it is the start that is measured.
 pub(super) fn summary(
     process: &Process,
     folder: &Path,
     counts: &Counts,
-    took: Duration,
+    took: Option<Duration>,
 ) -> Result<String, Failure> {
     let mut rows = vec![["step", "what", "read", "written"].map(str::to_owned).to_vec()];
     let of = |map: &BTreeMap<Labels, u64>, flow: &str| -> Vec<(String, u64)> {
@@ -79,7 +66,7 @@ pub(super) fn summary(
         mine.map(|((_, system, entity), n)| (format!("{system}.{entity}"), *n)).collect()
     };
     for (step, flow, prefix) in
-        [("capture", "shop-exports", "cdc."), ("normalise", "shop", ""), ("deliver", "lake", "")]
+        [("capture", "shop-exports", "cdc."), ("normalize", "shop", ""), ("deliver", "lake", "")]
     {
         let written = of(&counts.written, flow);
         if flow == "shop" {
@@ -107,16 +94,20 @@ pub(super) fn summary(
         }
     }
     let delivered: u64 = of(&counts.written, "lake").iter().map(|(_, n)| n).sum();
-    let rate = delivered as f64 / took.as_secs_f64().max(0.001);
-    let mut text = format!("\n{}\n\n", table(&rows));
+    let target = folder.join("target");
+    let mut text = String::new();
     if delivered == 0 {
-        text.push_str("nothing new since the last start: the target holds everything\n");
+        text.push_str("\nnothing new since the last start: the target holds everything\n");
     } else {
-        text.push_str(&format!(
-            "{delivered} canonical records in {} after {:.1} s, start included: {rate:.0}/s\n",
-            folder.join("target").display(),
-            took.as_secs_f64()
-        ));
+        text.push_str(&format!("\n{}\n\n{delivered} ", table(&rows)));
+        text.push_str(&match took.map(|took| took.as_secs_f64()) {
+            None => format!("canonical records more in {}\n", target.display()),
+            Some(seconds) => format!(
+                "canonical records in {} after {seconds:.1} s, start included: {:.0}/s\n",
+                target.display(),
+                delivered as f64 / seconds.max(0.001)
+            ),
+        });
     }
     text.push_str(&refused(process)?);
     for status in process.status() {
@@ -164,8 +155,10 @@ pub(super) fn closing(process: &Process, folder: &Path) -> String {
         "data      {data}\nKafka     {kafka}\nregistry  {registry}\nmetrics   {metrics}\n\n\
          It stays live. From a second terminal:\n  \
          echo '1119,9001,A0E20000000252G,148.75,2,297.5' >> {orders}\n  \
-         {program} --config {config} tail canonical.order -n 1\n  \
-         {program} --config {config} dlq list\n\
+         {program} --config {config} tail canonical.order -n 1 -e\n  \
+         {program} --config {config} dlq list\n  \
+         kcat -b {kafka} -C -t canonical.order -o -4 -e -f '%t %p %o %S bytes\\n'\n  \
+         curl -s {metrics} | grep throughline_records\n\
          Ctrl-C drains and ends it; a second start continues.\n",
         data = folder.join("data").display(),
         metrics = metrics.unwrap_or_default(),
