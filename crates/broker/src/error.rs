@@ -51,6 +51,21 @@ pub enum StartError {
         /// How many there are.
         count: usize,
     },
+    /// The catalogue names partitions that are not there.
+    #[error(
+        "TL0316: the catalogue names {count} partitions whose folders are missing in {}, {first} is \
+         one; nothing was changed, restore the folder from a copy, or create it empty to begin that \
+         partition anew",
+        folder.display()
+    )]
+    PartitionMissing {
+        /// The folder of all partitions.
+        folder: PathBuf,
+        /// One of the partitions.
+        first: TopicPartition,
+        /// How many there are.
+        count: usize,
+    },
     /// `default_partitions` is out of range.
     #[error("TL0305: default_partitions is {found}, allowed are 1 to 10000")]
     DefaultPartitions {
