@@ -123,6 +123,8 @@ pub(crate) struct Catalogue {
     journal: Arc<Partition>,
     topics: RwLock<BTreeMap<Arc<str>, Arc<Topic>>>,
     cluster_id: String,
+    /// The cluster id is not stored yet.
+    fresh: bool,
     /// Serializes changes; holds the next producer id and the end of the reserved block.
     change: tokio::sync::Mutex<ProducerIds>,
 }
@@ -176,6 +178,7 @@ impl Catalogue {
             let topic = Self::adopt(&log, name, entry)?;
             topics.insert(Arc::clone(&topic.name), topic);
         }
+        let fresh = state.cluster_id.is_none();
         let cluster_id = match state.cluster_id {
             Some(id) => id,
             None => journal::random_cluster_id(),
@@ -186,13 +189,17 @@ impl Catalogue {
             journal,
             topics: RwLock::new(topics),
             cluster_id,
+            fresh,
             change: tokio::sync::Mutex::new(ids),
         })
     }
 
     /// Stores the cluster id (the first time) and creates the broker's own topics.
     pub(crate) async fn initialize(&self) -> Result<(), CatalogueError> {
-        self.write(&Entry::Cluster(self.cluster_id.clone())).await?;
+        // Every other start writes nothing, so that it works on a full disk.
+        if self.fresh {
+            self.write(&Entry::Cluster(self.cluster_id.clone())).await?;
+        }
         for name in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC] {
             if self.topic(name).is_none() {
                 let mut config = TopicConfig::default();

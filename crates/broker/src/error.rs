@@ -28,7 +28,7 @@ pub enum StartError {
     #[error("TL0303: could not open the data folder of the broker")]
     Open(#[from] OpenError),
     /// State in an internal topic could not be read or written.
-    #[error("TL0304: could not load {what}; the log above says where it is damaged")]
+    #[error("TL0304: could not read or store {what}; see the cause that follows")]
     Load {
         /// Which state.
         what: &'static str,

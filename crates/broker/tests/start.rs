@@ -172,6 +172,23 @@ async fn a_power_cut_with_the_page_cache_alone_leaves_a_catalogue_that_fits_its_
 }
 
 #[tokio::test]
+async fn a_full_disk_does_not_stop_the_start_and_writing_goes_on_with_room() {
+    let files = FaultyFiles::new(80);
+    with_a_record(options(&files)).await;
+    // Less than what the log keeps in reserve.
+    files.set_capacity(Some(64 << 20));
+    let broker = Broker::start(options(&files)).await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    assert_eq!(client.values("t", false).await, ["a"]);
+    let refused = client.produce("t", batch(&["b"], None), None).await.0;
+    assert_eq!(refused, kafka_protocol::ResponseError::KafkaStorageError.code());
+    files.set_capacity(None);
+    assert_eq!(client.produce("t", batch(&["b"], None), None).await, (0, 1));
+    drop(client);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_file_named_as_a_partition_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("partitions/evil-99");
