@@ -237,6 +237,11 @@ impl Batch {
         })
     }
 
+    /// The time of the first record, in milliseconds since 1970, UTC.
+    pub(crate) fn timestamp_ms(&self) -> i64 {
+        self.first_timestamp
+    }
+
     /// Whether the batch waits for its transaction's end.
     pub(crate) fn transactional(&self) -> bool {
         self.attributes & TRANSACTIONAL != 0

@@ -1,10 +1,11 @@
 //! Which topics exist: their ids, partitions and settings.
 //!
 //! Every change is a record in the hidden partition `__catalogue-0`, durable before the change is
-//! visible. Partitions are created before their record and deleted after it, so what a crash leaves
-//! behind is an empty partition without a record, or one whose topic was deleted: the next start
-//! removes these. A partition with records that no record names means that the catalogue is
-//! damaged; then the broker does not start, and nothing is removed.
+//! visible, under every flush policy. Partitions are created before their record and deleted after
+//! it, so what a crash leaves behind is an empty partition without a record, or one whose topic was
+//! deleted: the next start removes these. A partition with records that no record names, or a record
+//! without its partition, means that something was damaged or removed: then the broker does not
+//! start, and nothing is changed.
 
 mod journal;
 
@@ -14,7 +15,7 @@ use std::{
 };
 
 use kafka_protocol::ResponseError;
-use throughline_log::{LogDir, LogError, Partition, PartitionConfig, TopicPartition};
+use throughline_log::{FlushPolicy, LogDir, LogError, Partition, PartitionConfig, TopicPartition};
 use uuid::Uuid;
 
 use crate::{
@@ -122,6 +123,8 @@ pub(crate) struct Catalogue {
     journal: Arc<Partition>,
     topics: RwLock<BTreeMap<Arc<str>, Arc<Topic>>>,
     cluster_id: String,
+    /// The cluster id is not stored yet.
+    fresh: bool,
     /// Serializes changes; holds the next producer id and the end of the reserved block.
     change: tokio::sync::Mutex<ProducerIds>,
 }
@@ -138,6 +141,7 @@ impl Catalogue {
         let failed = |source| StartError::load("the topic catalogue", source);
         let (journal, state) = Self::read(&log).map_err(failed)?;
         let leftovers = leftovers(&log, &state)?;
+        all_there(&log, &state)?;
         Self::settle(log, journal, state, &leftovers).map_err(failed)
     }
 
@@ -146,6 +150,7 @@ impl Catalogue {
             compact: true,
             delete: false,
             segment_bytes: 1 << 20,
+            flush: Some(FlushPolicy::EveryAck),
             ..PartitionConfig::default()
         };
         let id = TopicPartition::new(CATALOGUE_TOPIC, 0).expect("the name is valid");
@@ -173,6 +178,7 @@ impl Catalogue {
             let topic = Self::adopt(&log, name, entry)?;
             topics.insert(Arc::clone(&topic.name), topic);
         }
+        let fresh = state.cluster_id.is_none();
         let cluster_id = match state.cluster_id {
             Some(id) => id,
             None => journal::random_cluster_id(),
@@ -183,13 +189,17 @@ impl Catalogue {
             journal,
             topics: RwLock::new(topics),
             cluster_id,
+            fresh,
             change: tokio::sync::Mutex::new(ids),
         })
     }
 
     /// Stores the cluster id (the first time) and creates the broker's own topics.
     pub(crate) async fn initialize(&self) -> Result<(), CatalogueError> {
-        self.write(&Entry::Cluster(self.cluster_id.clone())).await?;
+        // Every other start writes nothing, so that it works on a full disk.
+        if self.fresh {
+            self.write(&Entry::Cluster(self.cluster_id.clone())).await?;
+        }
         for name in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC] {
             if self.topic(name).is_none() {
                 let mut config = TopicConfig::default();
@@ -206,18 +216,7 @@ impl Catalogue {
         let mut partitions = Vec::new();
         for index in 0..entry.partitions {
             let Ok(id) = TopicPartition::new(&name, index) else { continue };
-            let partition = match log.partition(&id) {
-                Some(partition) => partition,
-                None => {
-                    let folder = log.path().join("partitions");
-                    tracing::error!(
-                        partition = %id, folder = %folder.display(),
-                        "TL0316: the folder of a partition is missing; created it empty, restore \
-                         it from a copy if its records are needed"
-                    );
-                    log.create(id, config.clone())?
-                }
-            };
+            let partition = log.partition(&id).ok_or(LogError::Missing { partition: id })?;
             partition.set_config(config.clone());
             partitions.push(partition);
         }
@@ -421,6 +420,23 @@ impl Catalogue {
     async fn write(&self, entry: &Entry) -> Result<(), StoreError> {
         let (key, value) = entry.encode();
         store::put(&self.journal, key, value).await
+    }
+}
+
+/// A partition that was created is there when its topic is stored, so none can be missing. An empty
+/// one in its place would give offsets anew that readers have passed, and groups would begin again.
+fn all_there(log: &LogDir, state: &State) -> Result<(), StartError> {
+    let named = state.topics.iter().flat_map(|(name, topic)| {
+        (0..topic.partitions).filter_map(|index| TopicPartition::new(name, index).ok())
+    });
+    let missing: Vec<_> = named.filter(|id| log.partition(id).is_none()).collect();
+    match missing.first() {
+        None => Ok(()),
+        Some(first) => Err(StartError::PartitionMissing {
+            folder: log.path().join("partitions"),
+            first: first.clone(),
+            count: missing.len(),
+        }),
     }
 }
 

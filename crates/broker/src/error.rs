@@ -28,7 +28,7 @@ pub enum StartError {
     #[error("TL0303: could not open the data folder of the broker")]
     Open(#[from] OpenError),
     /// State in an internal topic could not be read or written.
-    #[error("TL0304: could not load {what}; the log above says where it is damaged")]
+    #[error("TL0304: could not read or store {what}; see the cause that follows")]
     Load {
         /// Which state.
         what: &'static str,
@@ -44,6 +44,21 @@ pub enum StartError {
         folder.display()
     )]
     CatalogueDamaged {
+        /// The folder of all partitions.
+        folder: PathBuf,
+        /// One of the partitions.
+        first: TopicPartition,
+        /// How many there are.
+        count: usize,
+    },
+    /// The catalogue names partitions that are not there.
+    #[error(
+        "TL0316: the catalogue names {count} partitions whose folders are missing in {}, {first} is \
+         one; nothing was changed, restore the folder from a copy, or create it empty to begin that \
+         partition anew",
+        folder.display()
+    )]
+    PartitionMissing {
         /// The folder of all partitions.
         folder: PathBuf,
         /// One of the partitions.

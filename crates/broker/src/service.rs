@@ -108,6 +108,7 @@ async fn load(
         blocking(move || Transactions::load(states, parts.0, parts.1, parts.2)).await?;
     let transactions = transactions.map_err(failed("the transactions"))?;
     transactions.recover().await.map_err(|source| StartError::load("the transactions", source))?;
+    transactions.end_hanging().await.map_err(failed("the transactions"))?;
     let host = options.advertised_host.clone();
     Ok(Core {
         host: host.unwrap_or_else(|| options.listen.ip().to_string()),

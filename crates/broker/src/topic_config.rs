@@ -267,6 +267,7 @@ impl TopicConfig {
             min_cleanable_dirty_ratio: self.get("min.cleanable.dirty.ratio").parse().unwrap_or(0.5),
             max_message_bytes: u32::try_from(long("max.message.bytes")).unwrap_or(u32::MAX),
             log_append_time: self.get("message.timestamp.type") == "LogAppendTime",
+            flush: None,
         }
     }
 }

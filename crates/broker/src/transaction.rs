@@ -11,6 +11,7 @@
 
 mod describe;
 mod finish;
+mod hanging;
 mod load;
 pub(crate) mod records;
 
@@ -182,7 +183,7 @@ impl Transactions {
         }
         entry.timeout_ms = timeout_ms;
         entry.status = Status::Empty;
-        entry.updated_ms = store::now_ms();
+        entry.updated_ms = entry.next_ms();
         entry.started_ms = -1;
         self.store(&transaction.id, &entry).await?;
         let producer = entry.producer;
@@ -216,7 +217,7 @@ impl Transactions {
         if !begins && partitions.iter().all(|target| live.entry.partitions.contains(target)) {
             return Ok(());
         }
-        live.entry.updated_ms = store::now_ms();
+        live.entry.updated_ms = live.entry.next_ms();
         if begins {
             live.entry.status = Status::Ongoing;
             live.entry.started_ms = live.entry.updated_ms;

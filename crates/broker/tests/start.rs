@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use kafka_protocol::messages::DeleteTopicsRequest;
-use throughline_broker::{Broker, BrokerOptions, StartError};
+use throughline_broker::{Broker, BrokerOptions, FlushPolicy, StartError};
 use throughline_log::{FileLayer, faults::FaultyFiles};
 use tokio::io::AsyncReadExt;
 
@@ -119,16 +119,85 @@ async fn a_catalogue_that_lost_its_records_stops_the_start_and_removes_no_partit
 }
 
 #[tokio::test]
-async fn a_partition_whose_folder_is_missing_begins_empty() {
+async fn a_partition_whose_folder_is_missing_stops_the_start_until_it_is_made_anew() {
     let files = FaultyFiles::new(79);
-    with_a_record(options(&files)).await;
-    files.remove_dir_all(std::path::Path::new("/data/partitions/t-0")).unwrap();
+    for name in ["__consumer_offsets-0", "__transaction_state-0", "t-0"] {
+        if name == "__consumer_offsets-0" {
+            with_a_record(options(&files)).await;
+        }
+        let folder = std::path::Path::new("/data/partitions").join(name);
+        files.remove_dir_all(&folder).unwrap();
+        let before = files.paths();
+        for _ in 0..2 {
+            let error = refused(options(&files)).await;
+            assert!(matches!(&error, StartError::PartitionMissing { count: 1, .. }), "{error}");
+            let text = error.to_string();
+            assert!(text.starts_with("TL0316") && text.contains(name), "{text}");
+            let after = files.paths();
+            assert!(before.iter().all(|path| after.contains(path)), "{before:?} {after:?}");
+            assert!(!after.iter().any(|path| path.starts_with(&folder)), "{after:?}");
+        }
+        files.create_dir_all(&folder).unwrap();
+    }
     let broker = Broker::start(options(&files)).await.unwrap();
     let mut client = Client::connect(broker.address()).await;
     assert_eq!(client.values("t", false).await, Vec::<String>::new());
     assert_eq!(client.produce("t", batch(&["b"], None), None).await, (0, 0));
     drop(client);
     broker.shutdown().await;
+}
+
+/// The catalogue is synced under every policy: a lost record of a creation or deletion would look
+/// like damage.
+#[tokio::test]
+async fn a_power_cut_with_the_page_cache_alone_leaves_a_catalogue_that_fits_its_folders() {
+    for seed in 0..40 {
+        let files = FaultyFiles::new(seed);
+        let options = || BrokerOptions { flush: FlushPolicy::PageCache, ..options(&files) };
+        with_a_record(options()).await;
+        let broker = Broker::start(options()).await.unwrap();
+        let mut client = Client::connect(broker.address()).await;
+        broker.local().create_topic("u", 2, &[]).await.unwrap();
+        assert_eq!(client.produce("u", batch(&["a"], None), None).await.0, 0);
+        let request = DeleteTopicsRequest::default().with_topic_names(vec![topic("t")]);
+        assert_eq!(client.call(1, &request).await.responses[0].error_code, 0);
+        files.power_cut();
+        drop(client);
+        broker.shutdown().await;
+        let broker = Broker::start(options()).await.unwrap_or_else(|e| panic!("seed {seed}: {e}"));
+        let local = broker.local();
+        assert_eq!((local.partitions("t"), local.partitions("u")), (None, Some(2)), "seed {seed}");
+        broker.shutdown().await;
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_stop_the_start_and_writing_goes_on_with_room() {
+    let files = FaultyFiles::new(80);
+    with_a_record(options(&files)).await;
+    // Less than what the log keeps in reserve.
+    files.set_capacity(Some(64 << 20));
+    let broker = Broker::start(options(&files)).await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    assert_eq!(client.values("t", false).await, ["a"]);
+    let refused = client.produce("t", batch(&["b"], None), None).await.0;
+    assert_eq!(refused, kafka_protocol::ResponseError::KafkaStorageError.code());
+    files.set_capacity(None);
+    assert_eq!(client.produce("t", batch(&["b"], None), None).await, (0, 1));
+    drop(client);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_file_named_as_a_partition_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("partitions/evil-99");
+    with_a_record(BrokerOptions::new(folder.path())).await;
+    std::fs::write(&file, "x").unwrap();
+    let broker = Broker::start(BrokerOptions::new(folder.path())).await.unwrap();
+    assert_eq!(broker.local().partitions("t"), Some(1));
+    broker.shutdown().await;
+    assert_eq!(std::fs::read(&file).unwrap(), b"x");
 }
 
 #[tokio::test]

@@ -221,6 +221,57 @@ async fn a_crash_at_any_point_of_a_commit_leaves_it_whole() {
     assert!(decided_by_recovery > 0, "no crash fell between the decision and its markers");
 }
 
+/// Cuts the end of a partition, at every place in turn, while the process is down: what is left of
+/// its transactions ends as it was decided, and readers come to the end.
+#[tokio::test]
+async fn a_transaction_whose_marker_was_cut_off_ends_as_it_was_decided() {
+    const COMMITTED: [bool; 4] = [true, false, false, true];
+    let log = std::path::Path::new("/data/partitions/t-0/00000000000000000000.log");
+    let mut ended_again = 0;
+    for cut in 0.. {
+        let files = FaultyFiles::new(cut);
+        let (broker, mut client, producer) = begin(&files).await;
+        let mut sequence = 0;
+        for (number, commit) in COMMITTED.into_iter().enumerate() {
+            assert_eq!(add(&mut client, producer).await, 0);
+            assert_eq!(write(&mut client, producer, sequence, &number.to_string()).await, 0);
+            sequence += 1;
+            assert_eq!(end(&mut client, producer, commit).await, 0);
+        }
+        files.kill();
+        drop(client);
+        broker.shutdown().await;
+        let mut left = None;
+        files.edit(log, |bytes| {
+            left = bytes.len().checked_sub(cut as usize * 61);
+            bytes.truncate(left.unwrap_or(0));
+        });
+        if left.is_none() {
+            break;
+        }
+        let broker = self::broker(&files).await;
+        let mut client = Client::connect(broker.address()).await;
+        let all = client.values("t", false).await;
+        let expected: Vec<String> = all
+            .iter()
+            .filter(|number| COMMITTED[number.parse::<usize>().unwrap()])
+            .cloned()
+            .collect();
+        assert_eq!(client.values("t", true).await, expected, "cut {cut}");
+        let ends = *broker.local().watch("t", 0).unwrap().borrow();
+        assert_eq!(ends.last_stable_offset, ends.high_watermark, "cut {cut}");
+        ended_again += u32::from(ends.high_watermark > all.len() as i64 * 2 - 1 && cut > 0);
+        // The same producer goes on.
+        let producer = client.init(ID).await;
+        assert_eq!(add(&mut client, producer).await, 0);
+        assert_eq!(write(&mut client, producer, 0, "5").await, 0);
+        assert_eq!(end(&mut client, producer, true).await, 0);
+        assert_eq!(client.values("t", true).await.len(), expected.len() + 1, "cut {cut}");
+        broker.shutdown().await;
+    }
+    assert!(ended_again > 0, "no cut took a marker and left its records");
+}
+
 fn position(offset: i64) -> Vec<TxnOffsetCommitRequestTopic> {
     let partition = TxnOffsetCommitRequestPartition::default()
         .with_committed_offset(offset)

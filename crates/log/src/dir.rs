@@ -1,6 +1,7 @@
 //! The data folder: its lock, its partitions, its syncer.
 
 use std::any::Any;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -232,7 +233,13 @@ fn recover(folder: &Arc<Folder>, partitions: &Path) -> Result<(), OpenError> {
             continue;
         };
         let path = partitions.join(&name);
-        let partition = Partition::open(id.clone(), path, Arc::clone(folder), distrust)?;
+        let partition = match Partition::open(id.clone(), path, Arc::clone(folder), distrust) {
+            Err(OpenError::Io(fault)) if fault.source.kind() == ErrorKind::NotADirectory => {
+                tracing::warn!(name, "ignoring a file where partitions have folders");
+                continue;
+            }
+            opened => opened?,
+        };
         folder.partitions.write().unwrap_or_else(PoisonError::into_inner).insert(id, partition);
     }
     let mark = folder.path.join(SYNC_FAILED);

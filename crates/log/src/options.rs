@@ -129,6 +129,8 @@ pub struct PartitionConfig {
     pub max_message_bytes: u32,
     /// `message.timestamp.type` is `LogAppendTime`.
     pub log_append_time: bool,
+    /// When an append counts as durable; `None` is the policy of the folder.
+    pub flush: Option<FlushPolicy>,
 }
 
 impl Default for PartitionConfig {
@@ -147,6 +149,7 @@ impl Default for PartitionConfig {
             min_cleanable_dirty_ratio: 0.5,
             max_message_bytes: 1_048_588,
             log_append_time: false,
+            flush: None,
         }
     }
 }

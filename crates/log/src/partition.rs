@@ -20,7 +20,7 @@ use crate::checkpoint::StoredExtent;
 use crate::error::{AppendError, LogError};
 use crate::fetch::{Ends, ProducerInfo, Status};
 use crate::folder::{Folder, lock};
-use crate::options::{PartitionConfig, TopicPartition};
+use crate::options::{FlushPolicy, PartitionConfig, TopicPartition};
 use crate::producers::Producers;
 use crate::segment::Segment;
 use crate::small_file;
@@ -124,6 +124,11 @@ impl Partition {
     /// Replaces the settings; they apply from the next append or clean.
     pub fn set_config(&self, config: PartitionConfig) {
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    /// When an append counts as durable.
+    fn flush_policy(&self) -> FlushPolicy {
+        self.config().flush.unwrap_or(self.folder.options.flush)
     }
 
     /// Waits until every offset below `upto` is durable under the flush policy.

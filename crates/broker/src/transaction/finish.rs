@@ -18,7 +18,7 @@ use super::{
 };
 
 /// The epoch of the only coordinator there is.
-const COORDINATOR_EPOCH: i32 = 0;
+pub(super) const COORDINATOR_EPOCH: i32 = 0;
 
 impl Transactions {
     /// Shuts out the producer of an open transaction before its abort markers are written: from
@@ -38,9 +38,11 @@ impl Transactions {
     ) -> Result<(), ResponseError> {
         let decided = {
             let mut live = transaction.state();
-            let status = if commit { Status::PrepareCommit } else { Status::PrepareAbort };
-            live.entry.status = status;
-            live.entry.updated_ms = store::now_ms();
+            if live.entry.status == Status::Ongoing {
+                let status = if commit { Status::PrepareCommit } else { Status::PrepareAbort };
+                live.entry.status = status;
+                live.entry.updated_ms = live.entry.next_ms();
+            }
             live.deadline = Some(Instant::now() + RETRY);
             live.entry.clone()
         };
@@ -58,14 +60,14 @@ impl Transactions {
     /// Writes a marker to every partition and returns when all are durable.
     async fn write_markers(&self, decided: &Entry, commit: bool) -> Result<(), AppendError> {
         let marker = if commit { Marker::Commit } else { Marker::Abort };
-        let Entry { producer, partitions, .. } = decided;
+        let Entry { producer, partitions, updated_ms, .. } = decided;
         let mut written = Vec::with_capacity(partitions.len());
         for (topic, index) in partitions {
             // A topic that was deleted meanwhile needs no marker.
             let Some(partition) = self.catalogue.partition(topic, *index) else { continue };
-            let now = store::now_ms();
-            let batch = batch::marker(*producer, marker, COORDINATOR_EPOCH, now);
-            match partition.append(batch, Origin::Coordinator, now) {
+            // The time of the decision, so that it can be found again by its marker.
+            let batch = batch::marker(*producer, marker, COORDINATOR_EPOCH, *updated_ms);
+            match partition.append(batch, Origin::Coordinator, store::now_ms()) {
                 Ok(appended) => written.push((partition, appended.last_offset + 1)),
                 Err(AppendError::Closed { .. }) => {}
                 Err(error) => return Err(error),
@@ -88,7 +90,7 @@ impl Transactions {
             let status = if commit { Status::CompleteCommit } else { Status::CompleteAbort };
             live.entry.status = status;
             live.entry.partitions.clear();
-            live.entry.updated_ms = store::now_ms();
+            live.entry.updated_ms = live.entry.next_ms();
             live.deadline = None;
             live.entry.clone()
         };

@@ -31,22 +31,9 @@ impl Transactions {
         metrics: Arc<Metrics>,
     ) -> Result<Transactions, StoreError> {
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
-        store::scan(&log, |batch| {
-            for record in batch.records()? {
-                let base_offset = record.offset;
-                let malformed = |source| BatchError::Malformed { base_offset, source };
-                let key = record.key.unwrap_or_default();
-                let id = records::decode_key(&key).map_err(malformed)?;
-                let entry = match &record.value {
-                    Some(value) => Entry::decode(value).map_err(malformed)?,
-                    None => None,
-                };
-                match entry {
-                    Some(entry) => drop(entries.insert(id, entry)),
-                    None => drop(entries.remove(&id)),
-                }
-            }
-            Ok(())
+        replay(&log, |id, entry| match entry {
+            Some(entry) => drop(entries.insert(id, entry)),
+            None => drop(entries.remove(&id)),
         })?;
         let mut ids = Ids::default();
         for (id, entry) in entries {
@@ -65,6 +52,27 @@ impl Transactions {
         let (ids, wake) = (Mutex::new(ids), Notify::new());
         Ok(Transactions { ids, log, catalogue, groups, metrics, wake })
     }
+}
+
+/// Shows every stored entry to `visit`, oldest first; `None` is a deletion.
+pub(super) fn replay(
+    log: &Arc<Partition>,
+    mut visit: impl FnMut(String, Option<Entry>),
+) -> Result<(), StoreError> {
+    store::scan(log, |batch| {
+        for record in batch.records()? {
+            let base_offset = record.offset;
+            let malformed = |source| BatchError::Malformed { base_offset, source };
+            let key = record.key.unwrap_or_default();
+            let id = records::decode_key(&key).map_err(malformed)?;
+            let entry = match &record.value {
+                Some(value) => Entry::decode(value).map_err(malformed)?,
+                None => None,
+            };
+            visit(id, entry);
+        }
+        Ok(())
+    })
 }
 
 /// When the open transaction times out, by its own start and not by ours.

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use crate::{
     batch::Producer,
+    store,
     wire::{Malformed, reader::Reader, writer::Writer},
 };
 
@@ -96,6 +97,11 @@ pub(crate) fn decode_key(bytes: &[u8]) -> Result<String, Malformed> {
 }
 
 impl Entry {
+    /// Now, and later than every time stored before, whatever the clock says.
+    pub(crate) fn next_ms(&self) -> i64 {
+        store::now_ms().max(self.updated_ms.saturating_add(1))
+    }
+
     pub(crate) fn encode(&self) -> Bytes {
         let mut value = Writer::versioned(VALUE);
         value.i64(self.producer.id);

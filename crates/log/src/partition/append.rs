@@ -166,7 +166,7 @@ impl Partition {
             state.log_end = extent.next_offset;
         }
         state.since_checkpoint += plan.bytes;
-        let page_cache = self.folder.options.flush == FlushPolicy::PageCache;
+        let page_cache = self.flush_policy() == FlushPolicy::PageCache;
         if page_cache {
             state.high_watermark = state.log_end;
             state.producers.durable(state.high_watermark);

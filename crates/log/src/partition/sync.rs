@@ -79,7 +79,7 @@ impl Partition {
         let due =
             state.checkpoint_due || state.since_checkpoint >= self.folder.options.checkpoint_bytes;
         let behind = state.high_watermark < state.log_end;
-        let page_cache = self.folder.options.flush == FlushPolicy::PageCache;
+        let page_cache = self.flush_policy() == FlushPolicy::PageCache;
         let checkpoint = due.then(|| checkpoint(&state, &growing));
         if due {
             state.checkpoint_due = false;
