@@ -1,9 +1,10 @@
 //! HTTP for the servers of this process: bounded in connections and in time.
 
+mod connections;
+
 use std::future::Future;
 use std::io;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,34 +12,30 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
 
-/// Far more than the clients of one machine have, far fewer than the files a process may open.
-const MOST_CONNECTIONS: usize = 256;
+use connections::{Busy, Connections};
 
 /// How long the head of a request may take, from when it could begin: a client that says nothing, or
-/// says it slowly, is cut off. Longer than clients wait between two scrapes or calls of one batch.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// says it slowly, is cut off. Clients open another connection for what comes later.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The largest head of a request: longer than any path and header that clients send.
+const MOST_HEAD: usize = 64 << 10;
 
 /// The wait after a failed accept: the process has no file left, and needs time to close some.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown` ends and the requests in progress are answered. While all connections are
-/// taken, new ones wait.
+/// Serves until `shutdown` ends and the requests in progress are answered. A client never waits for
+/// others that say nothing: when all connections are taken, the one that has been idle for longest
+/// is closed.
 pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
-    let slots = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let (stop, stopped) = watch::channel(());
-    let mut connections = JoinSet::new();
+    let mut connections = Connections::default();
     let accepting = async {
-        while let Ok(slot) = Arc::clone(&slots).acquire_owned().await {
+        loop {
             let stream = accept(&listener).await;
-            while connections.try_join_next().is_some() {}
-            let (router, stopped) = (router.clone(), stopped.clone());
-            connections.spawn(async move {
-                let _slot = slot;
-                connection(stream, router, stopped).await;
-            });
+            connections.add(|busy| connection(stream, router.clone(), busy, stopped.clone())).await;
         }
     };
     tokio::select! {
@@ -46,7 +43,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
         () = shutdown => {}
     }
     drop((listener, stop));
-    while connections.join_next().await.is_some() {}
+    connections.ended().await;
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {
@@ -63,10 +60,18 @@ async fn accept(listener: &TcpListener) -> TcpStream {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, mut stopped: watch::Receiver<()>) {
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    busy: Busy,
+    mut stopped: watch::Receiver<()>,
+) {
+    let router = router
+        .layer(axum::middleware::from_fn(move |request, next| busy.clone().answer(request, next)));
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MOST_HEAD)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut served = pin!(served);
     let ended = tokio::select! {
