@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use throughline_connector::ConnectorOptions;
 use throughline_event::{ByteSize, Path, Span, Violations};
 
@@ -46,7 +46,7 @@ pub struct FilesOptions {
 
 /// A file is set aside when more than `percent` of `rows` consecutive rows are bad, or when it is
 /// complete and all its rows are bad.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuarantineOptions {
     /// Bad rows that are too many, 0 to 100; 100 sets a file aside only when all its rows are bad.
@@ -62,7 +62,10 @@ impl Default for QuarantineOptions {
 }
 
 /// The files of one entity.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+///
+/// Its serialized form decides whether files that were read are read again, so an option that is
+/// added later is not serialized while it has its default.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileOptions {
     /// Which files, by name within the folder: `*` stands for any characters and `?` for one.
@@ -123,7 +126,7 @@ pub struct FileOptions {
 }
 
 /// How a file is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum FormatOptions {
     /// Comma separated values, RFC 4180.
@@ -135,7 +138,7 @@ pub enum FormatOptions {
 }
 
 /// How a file changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ModeOptions {
     /// It only grows; only complete lines are read.
@@ -147,7 +150,7 @@ pub enum ModeOptions {
 }
 
 /// What to do with columns that are not declared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ExtraColumns {
     /// Refuse the file, or the JSON object.
@@ -158,7 +161,7 @@ pub enum ExtraColumns {
 }
 
 /// How many partitions a topic may have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PartitionOptions {
     /// One: the canonical key is a natural key that can move from one document to another.
@@ -169,7 +172,7 @@ pub enum PartitionOptions {
 }
 
 /// How rows become documents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum GroupOptions {
     /// All rows of one key are one document, its key fields and the array `rows`.
@@ -177,7 +180,7 @@ pub enum GroupOptions {
 }
 
 /// One column.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnOptions {
     /// The field of the document; the column's own name when absent.
@@ -245,6 +248,12 @@ pub struct Ordered<T>(pub Vec<(String, T)>);
 impl<T> Default for Ordered<T> {
     fn default() -> Self {
         Self(Vec::new())
+    }
+}
+
+impl<T: Serialize> Serialize for Ordered<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
     }
 }
 

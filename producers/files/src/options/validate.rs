@@ -114,7 +114,7 @@ impl Entity<'_> {
         if !ROW_BYTES.contains(&self.file.max_row.as_u64()) {
             self.add("max_row", "must be 64B to 64MiB", "use 1MiB");
         }
-        let fingerprint = fnv(format!("{:?} {:?}", self.file, self.quarantine).as_bytes());
+        let fingerprint = fingerprint(&self.file, self.quarantine);
         let (Some(pattern), Some(encoding), Some(shape), Some(format), true) =
             (pattern, encoding, shape, format, self.violations.len() == before)
         else {
@@ -348,6 +348,13 @@ impl Entity<'_> {
             }
         }
     }
+}
+
+/// Changes when an option does, and only then: it is kept in the position, and files whose options
+/// changed are read again.
+fn fingerprint(file: &FileOptions, quarantine: QuarantineOptions) -> u64 {
+    let text = serde_json::to_string(&(file, quarantine));
+    fnv(text.expect("options came from text and have a JSON form").as_bytes())
 }
 
 fn is_avro_name(name: &str) -> bool {
