@@ -40,7 +40,7 @@ pub(crate) fn run(folder: &Path, once: bool) -> Result<Exit, Failure> {
     if !once {
         let mut target = Target::new(folder);
         output::line(&report::closing(&process, folder))?;
-        while !process.signalled(LOOK) {
+        while !process.signalled(REPORTED) {
             if let Some(change) = target.changes() {
                 output::line(&change)?;
             }
