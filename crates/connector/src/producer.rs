@@ -175,6 +175,9 @@ pub struct CaptureBatch {
     pub items: Vec<Item>,
     /// The position after the last item; nothing when it did not move.
     pub position: Option<Position>,
+    /// What keeps some of the source from being read, by this look; the rest goes on. The producer
+    /// looks again by itself.
+    pub waiting: Vec<CaptureError>,
 }
 
 /// Whether more can be read at once.

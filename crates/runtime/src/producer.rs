@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use throughline_bus::{BusError, Recovery};
 use throughline_connector::{
-    CaptureBatch, Captured, Item, Producer, ProducerContext, Reading, Rejection,
+    CaptureBatch, CaptureError, Captured, Item, Producer, ProducerContext, Reading, Rejection,
 };
 use throughline_document::{Differ, Store};
 use throughline_event::{Change, TopicName};
@@ -64,12 +64,14 @@ pub(crate) fn run<P: Producer>(
     connector.resume(committed.and_then(|committed| committed.position))?;
     let mut meter = Meter::new(host, &cx.name);
     meter.ready(true);
-    let mut work = Work { publisher, version, meter, dumps: HashMap::new() };
+    let dumps = HashMap::new();
+    let mut work = Work { publisher, version, meter, dumps, waiting: None };
     let mut batch = CaptureBatch::default();
     while !host.shutdown.is_draining() {
         work.meter.beat();
         batch.items.clear();
         batch.position = None;
+        batch.waiting.clear();
         let captured = block.block_on(connector.capture(&mut batch, host.batch_bytes))?;
         let position = batch.position.take();
         if !batch.items.is_empty() || position.is_some() {
@@ -78,6 +80,7 @@ pub(crate) fn run<P: Producer>(
                 connector.committed(position);
             }
         }
+        work.waits(&batch.waiting);
         work.meter.caught_up(matches!(captured, Captured::Idle(_)));
         if let Captured::Idle(wait) = captured {
             host.shutdown.wait(wait.min(LONGEST_IDLE));
@@ -101,9 +104,33 @@ struct Work {
     meter: Meter,
     /// The version of the dump that is being read, by entity and scope.
     dumps: HashMap<(usize, String), u64>,
+    /// What could not be read at the last look.
+    waiting: Option<String>,
 }
 
 impl Work {
+    /// Tells of a part of the source that cannot be read, while the rest goes on: once in the log,
+    /// and as not ready for as long as it is so.
+    fn waits(&mut self, errors: &[CaptureError]) {
+        let texts: Vec<String> = errors.iter().map(|error| crate::chain(error)).collect();
+        let waiting = (!texts.is_empty()).then(|| texts.join("; "));
+        match &waiting {
+            Some(text) => {
+                if self.waiting != waiting {
+                    tracing::error!(error = text, "a part of the source waits, the rest goes on");
+                }
+                self.meter.failed(format!("waits with a part of its source: {text}"));
+            }
+            None if self.waiting.is_some() => {
+                tracing::info!("no part of the source waits any more");
+                self.meter.ready(true);
+                self.meter.progressed();
+            }
+            None => {}
+        }
+        self.waiting = waiting;
+    }
+
     /// Publishes one batch. Only the last of its transactions carries the position.
     fn publish(
         &mut self,

@@ -19,9 +19,10 @@ use throughline_runtime::{ProducerRegistry, Shutdown, Worker};
 
 use crate::support::{Flow, PATIENCE, WORKER, run_until};
 
-/// Gives one document for each size, once.
+/// Gives one document for each size, once. A size of 0 is a part of the source that waits.
 struct Scripted {
     sizes: Vec<usize>,
+    waits: bool,
     entities: Vec<CapturedEntity>,
 }
 
@@ -56,7 +57,7 @@ impl Producer for Scripted {
             ignore: Vec::new(),
             partitions: PartitionRule::One,
         }];
-        Ok(Self { sizes, entities })
+        Ok(Self { sizes, waits: false, entities })
     }
 
     fn entities(&self) -> &[CapturedEntity] {
@@ -73,6 +74,10 @@ impl Producer for Scripted {
         _: usize,
     ) -> Result<Captured, CaptureError> {
         for (at, size) in std::mem::take(&mut self.sizes).into_iter().enumerate() {
+            if size == 0 {
+                self.waits = true;
+                continue;
+            }
             let mut key = Vec::new();
             put_str(&mut key, &format!("k{at}"));
             let mut document = key.clone();
@@ -87,6 +92,10 @@ impl Producer for Scripted {
                 snapshot: false,
             });
             batch.position = Some(Position::new("read"));
+        }
+        if self.waits {
+            let (problem, fix) = ("a file shrank".to_owned(), "put it back".to_owned());
+            batch.waiting.push(CaptureError::Halt { code: "TL9998", problem, fix });
         }
         Ok(Captured::Idle(Duration::from_secs(1)))
     }
@@ -178,4 +187,18 @@ fn waits(topic: &TopicName, what: &str) {
     run_until(worker, &shutdown, what, waits);
     assert!(began.elapsed() < READ_PATIENCE.min(PATIENCE), "the drain had to wait");
     other.abort().unwrap();
+}
+
+#[test]
+fn a_part_of_the_source_that_waits_is_named_and_the_others_flow() {
+    let flow = Flow::start();
+    let shutdown = Shutdown::new();
+    let worker = worker(&flow, &shutdown, &[0, 10]);
+    let health = worker.health.clone();
+    let told = || {
+        let workers = health.workers();
+        let waits = |text: &String| text.contains("a part of its source: TL9998");
+        workers.iter().any(|w| !w.ready && w.problem.as_ref().is_some_and(waits))
+    };
+    run_until(worker, &shutdown, "it says so", || told() && published(&flow) == 1);
 }

@@ -217,6 +217,7 @@ impl Producer for FilesProducer {
             match watch.read(&mut turn) {
                 Ok(Some(wait)) => idle = idle.min(wait),
                 Ok(None) => full = true,
+                Err(error) if watch.waits_alone(&error) => turn.out.batch.waiting.push(error),
                 Err(error) => failed = failed.or(Some(error)),
             }
             moved |= turn.moved;
@@ -245,6 +246,19 @@ impl Producer for FilesProducer {
 }
 
 impl Watch {
+    /// Whether an error holds up this entity alone, and is looked at again by the next look: the
+    /// state of a log, whose rows must not be overtaken by later ones. Anything else starts the
+    /// worker again, with a pause that grows.
+    fn waits_alone(&self, error: &CaptureError) -> bool {
+        match error {
+            CaptureError::Halt { .. } => true,
+            CaptureError::Unavailable { code, .. } => {
+                self.settings.mode == ModeOptions::Append && *code != FOLDER
+            }
+            _ => false,
+        }
+    }
+
     /// Reads until the batch is full (nothing) or there is nothing to read for some time.
     fn read(&mut self, turn: &mut Turn<'_, '_>) -> Result<Option<Duration>, CaptureError> {
         let mut look = None;

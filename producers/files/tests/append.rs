@@ -160,7 +160,7 @@ fn a_file_that_an_editor_wrote_anew_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_shrunk_or_rewritten_file_halts_with_the_way_out() {
+fn a_shrunk_or_rewritten_file_waits_with_the_way_out() {
     let folder = Folder::new(orders("append"));
     folder.append("orders.csv", format!("{ORDERS}1,a,1\n2,b,1\n"));
     let log = read(&folder, None);
@@ -219,4 +219,26 @@ fn a_bad_line_is_shown_whole_although_it_was_still_being_written() {
     let rejected = log.rejected();
     assert_eq!((rejected[0].code, &*rejected[0].input), ("TL1011", &b"\"a\" b c,1"[..]));
     assert_eq!((rejected.len(), Model::of(&log).documents.len()), (1, 1));
+}
+
+#[test]
+fn a_shrunk_file_holds_up_its_own_entity_and_goes_on_when_it_is_put_back() {
+    let mut folder = Folder::new(orders("append"));
+    folder.set(&["entities", "stock"], stock("append")["stock"].clone());
+    let content = format!("{ORDERS}1,a,1\n2,b,1\n");
+    folder.append("orders.csv", &content);
+    let mut producer = folder.producer(None);
+    let mut log = Log::default();
+    log.drain(&mut producer, 1 << 20);
+    folder.overwrite("orders.csv", ORDERS);
+    for row in ["sku,stock\na,1\n", "b,2\n"] {
+        folder.append("stock.csv", row);
+        let error = log.try_drain(&mut producer, 1 << 20).unwrap_err().to_string();
+        assert!(error.starts_with("TL1030") && error.contains("orders.csv"), "{error}");
+    }
+    let of_stock = |item: &&Item| matches!(item, Item::Document { .. });
+    assert_eq!(log.items.iter().filter(of_stock).count(), 2, "the other entity flows");
+    folder.overwrite("orders.csv", format!("{content}3,c,1\n"));
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!(rows(&folder, &log).last(), Some(&group("3", &["c"])));
 }

@@ -138,9 +138,10 @@ impl Log {
         loop {
             let mut batch = CaptureBatch::default();
             let captured = now(producer.capture(&mut batch, budget))?;
+            let waiting = std::mem::take(&mut batch.waiting);
             self.take(batch);
             if let Captured::Idle(_) = captured {
-                return Ok(());
+                return waiting.into_iter().next().map_or(Ok(()), Err);
             }
         }
     }
