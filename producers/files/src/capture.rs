@@ -71,6 +71,8 @@ struct Seen {
     done: bool,
     /// It ends in an open quotation.
     quoted: bool,
+    /// It ends in a line without its line break, which was not told yet.
+    partial: bool,
 }
 
 /// One entity's turn in a batch.
@@ -80,6 +82,8 @@ struct Turn<'t, 'b> {
     moved: bool,
     /// Files that were opened.
     files: usize,
+    /// What the first entity listed, while nothing was read since.
+    listed: &'t mut Option<(String, Vec<Entry>)>,
     out: &'t mut Filling<'b>,
 }
 
@@ -209,11 +213,13 @@ impl Producer for FilesProducer {
         let mut failed = None;
         let mut out = Filling { batch, size: 0, budget };
         let (mut full, mut moved) = (false, false);
+        let mut listed = None;
         for _ in 0..self.watches.len() {
             let watch = &mut self.watches[self.turn];
             let name = watch.settings.name.as_str();
             let state = self.state.entities.entry(name.to_owned()).or_default();
-            let mut turn = Turn { state, moved: false, files: 0, out: &mut out };
+            let listed = &mut listed;
+            let mut turn = Turn { state, moved: false, files: 0, listed, out: &mut out };
             match watch.read(&mut turn) {
                 Ok(Some(wait)) => idle = idle.min(wait),
                 Ok(None) => full = true,
@@ -306,14 +312,14 @@ impl Watch {
     ) -> Result<Found, CaptureError> {
         let found = match self.settings.mode {
             ModeOptions::Append => {
-                let (entries, matching) = self.list()?;
+                let (entries, matching) = self.list(turn)?;
                 self.find_append(&entries, &matching, turn)?
             }
             ModeOptions::Replace | ModeOptions::Deliver => {
                 let look = match look {
                     Some(look) => look,
                     None => {
-                        let (_, matching) = self.list()?;
+                        let (_, matching) = self.list(turn)?;
                         look.insert(Look { matching, next: 0, wait: self.settle })
                     }
                 };
@@ -331,12 +337,19 @@ impl Watch {
     }
 
     /// All files of the folder, and those that the entity reads.
-    fn list(&mut self) -> Result<(Vec<Entry>, Vec<Entry>), CaptureError> {
+    fn list(&mut self, turn: &mut Turn<'_, '_>) -> Result<(Vec<Entry>, Vec<Entry>), CaptureError> {
         let below = self.settings.pattern.folder.clone();
-        let entries = self
-            .folder
-            .list(&below)
-            .map_err(|cause| error::unreadable_folder(&shown_folder(&below), cause))?;
+        let entries = match turn.listed.take() {
+            Some((of, entries)) if of == below => entries,
+            _ => self
+                .folder
+                .list(&below)
+                .map_err(|cause| error::unreadable_folder(&shown_folder(&below), cause))?,
+        };
+        // Only while there is nothing to read: a look that is used is a look of now.
+        if turn.out.batch.items.is_empty() && turn.files == 0 {
+            *turn.listed = Some((below, entries.clone()));
+        }
         let matching: Vec<Entry> =
             entries.iter().filter(|e| self.settings.pattern.matches(&e.name)).cloned().collect();
         let names = names(&matching);
@@ -389,6 +402,7 @@ impl Watch {
             since: Instant::now(),
             done: false,
             quoted: false,
+            partial: false,
         };
         let seen = self.seen.entry(entry.path.clone()).or_insert(fresh);
         if (seen.file, seen.size, seen.modified) != (entry.file, entry.size, entry.modified) {
@@ -407,7 +421,7 @@ impl Watch {
         let reading = Some(mended::reading(path, &version));
         file.refused = Some(version);
         turn.moved = true;
-        tracing::warn!(code, file = path, entity = %self.settings.name, "file refused");
+        tracing::warn!(code, file = path, entity = %self.settings.name, reason, "file refused");
         let place = line.map_or(path.to_owned(), |line| format!("{path} line {line}"));
         turn.out.push(rejection(&self.settings, code, place, reason, Vec::new(), reading), 256);
     }

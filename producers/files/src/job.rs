@@ -345,7 +345,9 @@ impl Job {
     }
 
     fn reject_file(&mut self, code: &'static str, reason: String, out: &mut Filling<'_>) {
-        tracing::warn!(code, file = self.shown, entity = %self.settings.name, "file refused");
+        tracing::warn!(
+            code, file = self.shown, entity = %self.settings.name, reason, "file refused"
+        );
         let line = self.progress.line;
         self.reject_whole(&RowError::new(code, reason), line, out);
     }

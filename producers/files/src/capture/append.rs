@@ -81,6 +81,7 @@ impl Watch {
     pub(super) fn waits(&mut self, job: &Job, quoted: bool) {
         if let Some(seen) = self.seen.get_mut(&job.shown) {
             (seen.done, seen.quoted) = (true, quoted);
+            seen.partial = job.version.size > job.progress.offset;
         }
         if job.name != job.shown || self.missed.contains(&job.name) {
             self.finished.insert(job.name.clone());
@@ -239,6 +240,13 @@ impl Watch {
         let seen = self.look(entry);
         let give_up = seen.done && seen.quoted && seen.since.elapsed() >= STALLED;
         if seen.done && !give_up {
+            if seen.partial && seen.since.elapsed() >= STALLED {
+                seen.partial = false;
+                tracing::info!(
+                    file = entry.path,
+                    "the last line waits for its line break and is not read before"
+                );
+            }
             return Ok(None);
         }
         let known = turn.state.files.get(&entry.path).cloned().unwrap_or_default();
