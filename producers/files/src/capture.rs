@@ -53,6 +53,8 @@ struct Watch {
     job: Option<Job>,
     /// By name: what it was when it was last looked at, and since when.
     seen: HashMap<String, Seen>,
+    /// By name: deliveries that were read, and the number that the position has of each.
+    known: HashMap<String, (Version, u64)>,
     /// Append-only files that were read and may be renamed or removed.
     held: HashMap<String, File>,
     /// Append-only files that were missing at some look.
@@ -82,6 +84,8 @@ struct Turn<'t, 'b> {
     moved: bool,
     /// Files that were opened.
     files: usize,
+    /// What the other entities take of the position.
+    others: usize,
     /// What the first entity listed, while nothing was read since.
     listed: &'t mut Option<(String, Vec<Entry>)>,
     out: &'t mut Filling<'b>,
@@ -101,6 +105,10 @@ struct Look {
     next: usize,
     /// How long until the first of those that are still written may be complete.
     wait: Duration,
+    /// It is known of every file which one it is.
+    all: bool,
+    /// There was one more than the position can hold.
+    surplus: bool,
 }
 
 /// What there is to do for an entity.
@@ -165,6 +173,7 @@ impl Producer for FilesProducer {
                 settle: poll,
                 job: None,
                 seen: HashMap::new(),
+                known: HashMap::new(),
                 held: HashMap::new(),
                 missed: HashSet::new(),
                 finished: HashSet::new(),
@@ -192,8 +201,14 @@ impl Producer for FilesProducer {
         };
         self.failed = None;
         for watch in &mut self.watches {
+            if let (ModeOptions::Deliver, Some(state)) =
+                (watch.settings.mode, self.state.entities.get_mut(watch.settings.name.as_str()))
+            {
+                state.shorten();
+            }
             watch.job = None;
             watch.seen.clear();
+            watch.known.clear();
             watch.held.clear();
             watch.missed.clear();
             watch.finished.clear();
@@ -217,9 +232,11 @@ impl Producer for FilesProducer {
         for _ in 0..self.watches.len() {
             let watch = &mut self.watches[self.turn];
             let name = watch.settings.name.as_str();
+            let all: usize = self.state.entities.values().map(EntityState::weight).sum();
             let state = self.state.entities.entry(name.to_owned()).or_default();
+            let others = all - state.weight();
             let listed = &mut listed;
-            let mut turn = Turn { state, moved: false, files: 0, listed, out: &mut out };
+            let mut turn = Turn { state, moved: false, files: 0, others, listed, out: &mut out };
             match watch.read(&mut turn) {
                 Ok(Some(wait)) => idle = idle.min(wait),
                 Ok(None) => full = true,
@@ -253,8 +270,8 @@ impl Producer for FilesProducer {
 
 impl Watch {
     /// Whether an error holds up this entity alone, and is looked at again by the next look: the
-    /// state of a log, whose rows must not be overtaken by later ones. Anything else starts the
-    /// worker again, with a pause that grows.
+    /// state of a log, whose rows must not be overtaken by later ones, or of too many deliveries.
+    /// Anything else starts the worker again, with a pause that grows.
     fn waits_alone(&self, error: &CaptureError) -> bool {
         match error {
             CaptureError::Halt { .. } => true,
@@ -320,16 +337,19 @@ impl Watch {
                     Some(look) => look,
                     None => {
                         let (_, matching) = self.list(turn)?;
-                        look.insert(Look { matching, next: 0, wait: self.settle })
+                        look.insert(Look {
+                            matching,
+                            next: 0,
+                            wait: self.settle,
+                            all: true,
+                            surplus: false,
+                        })
                     }
                 };
                 self.find_whole(look, turn)?
             }
         };
-        if matches!(found, Found::Nothing(_))
-            && !turn.state.caught_up
-            && !turn.state.files.is_empty()
-        {
+        if matches!(found, Found::Nothing(_)) && !turn.state.caught_up && !turn.state.is_empty() {
             turn.state.caught_up = true;
             turn.moved = true;
         }
@@ -364,6 +384,13 @@ impl Watch {
         step: &Step,
         state: &mut EntityState,
     ) -> Result<(), CaptureError> {
+        if *step == Step::Complete && self.settings.mode == ModeOptions::Deliver {
+            let digest = job.version.digest();
+            state.files.remove(&job.name);
+            state.delivered.insert(digest);
+            self.known.insert(job.name.clone(), (job.version.clone(), digest));
+            return Ok(());
+        }
         let file = state.files.entry(job.name.clone()).or_default();
         match step {
             Step::Complete => {
@@ -439,6 +466,7 @@ impl Watch {
             file: entry.file,
             size: entry.size,
             modified: entry.modified,
+            changed: if self.settings.mode == ModeOptions::Replace { entry.changed } else { 0 },
             head,
             options: self.settings.fingerprint,
         }

@@ -22,6 +22,8 @@ pub(crate) struct Entry {
     pub size: u64,
     /// Nanoseconds since the epoch.
     pub modified: i64,
+    /// When its description changed (ctime), nanoseconds since the epoch.
+    pub changed: i64,
     /// Why it is not read.
     pub refused: Option<&'static str>,
 }
@@ -29,7 +31,8 @@ pub(crate) struct Entry {
 impl Entry {
     /// Whether it is the same version of the same file, by what a listing tells.
     pub(crate) fn is(&self, version: &Version) -> bool {
-        self.file == version.file && self.unchanged(version)
+        let touched = version.changed != 0 && version.changed != self.changed;
+        self.file == version.file && self.unchanged(version) && !touched
     }
 
     /// Whether size and time are those of a version.
@@ -40,7 +43,11 @@ impl Entry {
 
 /// Nanoseconds since the epoch of the last change.
 pub(crate) fn modified(metadata: &Metadata) -> i64 {
-    metadata.mtime().saturating_mul(1_000_000_000).saturating_add(metadata.mtime_nsec())
+    nanoseconds(metadata.mtime(), metadata.mtime_nsec())
+}
+
+fn nanoseconds(seconds: i64, more: i64) -> i64 {
+    seconds.saturating_mul(1_000_000_000).saturating_add(more)
 }
 
 #[derive(Debug)]
@@ -104,6 +111,7 @@ impl Folder {
             file: metadata.ino(),
             size: metadata.len(),
             modified: modified(&metadata),
+            changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
             refused,
         }))
     }

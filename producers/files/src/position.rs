@@ -1,12 +1,13 @@
 //! Where the producer is: what was read of which file. JSON text, committed with the events.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use throughline_connector::CaptureError;
 use throughline_event::Position;
 
 use crate::error::POSITION;
+use crate::hash::fnv;
 use crate::rows::Place;
 
 /// The form of the position; another one is refused.
@@ -35,6 +36,90 @@ pub(crate) struct EntityState {
     /// By name within the watched folder.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, FileState>,
+    /// The deliveries that were read to their end and are still there.
+    #[serde(default, skip_serializing_if = "Delivered::is_empty")]
+    pub delivered: Delivered,
+}
+
+/// What one entry of [`EntityState::files`] takes in the position, counted in deliveries.
+const FILE_WEIGHT: usize = 40;
+
+impl EntityState {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.delivered.is_empty()
+    }
+
+    /// How much of the position it takes, counted in deliveries.
+    pub(crate) fn weight(&self) -> usize {
+        self.delivered.0.len() + self.files.len() * FILE_WEIGHT
+    }
+
+    /// Positions used to hold a whole entry for each delivery.
+    pub(crate) fn shorten(&mut self) {
+        for file in self.files.values_mut() {
+            self.delivered.0.extend(file.applied.take().map(|version| version.digest()));
+        }
+        self.files.retain(|_, file| *file != FileState::default());
+    }
+}
+
+/// Deliveries that were read, a number for each: whole entries of some thousand files would not fit
+/// into one record.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Delivered(BTreeSet<u64>);
+
+impl Delivered {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn holds(&self, digest: u64) -> bool {
+        self.0.contains(&digest)
+    }
+
+    pub(crate) fn insert(&mut self, digest: u64) {
+        self.0.insert(digest);
+    }
+
+    /// Keeps those that are still there; returns whether others were forgotten.
+    pub(crate) fn retain(&mut self, there: &BTreeSet<u64>) -> bool {
+        let before = self.0.len();
+        self.0.retain(|digest| there.contains(digest));
+        self.0.len() != before
+    }
+}
+
+/// Each number is eleven characters of six bits.
+const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const DIGITS_OF_EACH: usize = 11;
+
+impl Serialize for Delivered {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = String::with_capacity(self.0.len() * DIGITS_OF_EACH);
+        for digest in &self.0 {
+            let digit = |at: usize| DIGITS[(digest >> (6 * at) & 63) as usize];
+            text.extend((0..DIGITS_OF_EACH).map(|at| char::from(digit(at))));
+        }
+        serializer.serialize_str(&text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Delivered {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        let number = |digits: &[u8]| {
+            digits.iter().rev().try_fold(0_u64, |number, digit| {
+                let value = DIGITS.iter().position(|known| known == digit)?;
+                Some(number << 6 | value as u64)
+            })
+        };
+        let (numbers, rest) = text.as_bytes().as_chunks::<DIGITS_OF_EACH>();
+        let all: Option<BTreeSet<u64>> = numbers.iter().map(|digits| number(digits)).collect();
+        match all {
+            Some(all) if rest.is_empty() => Ok(Self(all)),
+            _ => Err(serde::de::Error::custom("the list of deliveries is damaged")),
+        }
+    }
 }
 
 /// One file.
@@ -63,10 +148,22 @@ pub(crate) struct Version {
     pub size: u64,
     /// Modification time, nanoseconds since the epoch.
     pub modified: i64,
+    /// When its description changed (ctime), nanoseconds since the epoch; of a dump only. It tells
+    /// of a file that was written over in place and given the same size and time.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub changed: i64,
     /// The first bytes.
     pub head: Mark,
     /// The options it was read with.
     pub options: u64,
+}
+
+impl Version {
+    /// The number that stands for a delivery with this content, whatever its name.
+    pub(crate) fn digest(&self) -> u64 {
+        let Mark { len, hash } = self.head;
+        fnv(format!("{} {} {len} {hash}", self.size, self.modified).as_bytes())
+    }
 }
 
 /// Some bytes of a file, to know them again.
@@ -136,6 +233,10 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+fn is_nothing(value: &i64) -> bool {
+    *value == 0
+}
+
 fn is_zero(value: &u64) -> bool {
     *value == 0
 }
@@ -171,7 +272,8 @@ mod tests {
     #[test]
     fn a_position_comes_back_as_it_was() {
         let head = Mark { len: 3, hash: u64::MAX };
-        let version = Version { file: u64::MAX, size: 9, modified: -1, head, options: 5 };
+        let version =
+            Version { file: u64::MAX, size: 9, modified: -1, changed: 3, head, options: 5 };
         let progress = Progress { offset: 4, skipping: true, stretch_bad: 2, ..Progress::START };
         let reading = Reading { version: version.clone(), tail: head, progress };
         let file =
@@ -179,12 +281,16 @@ mod tests {
         let mut state = State::default();
         let entity = state.entities.entry("order".to_owned()).or_default();
         entity.files.insert("orders.csv".to_owned(), file);
+        for digest in [0, 1, u64::MAX] {
+            entity.delivered.insert(digest);
+        }
         assert_eq!(State::from_position(&state.to_position()).unwrap(), state);
     }
 
     #[test]
     fn a_foreign_position_halts_with_its_code() {
-        for text in ["", "{}", "{\"form\":2}", "7"] {
+        let damaged = r#"{"form":1,"entities":{"a":{"delivered":"AAAAAAAAAAA?"}}}"#;
+        for text in ["", "{}", "{\"form\":2}", "7", damaged] {
             let error = State::from_position(&Position::new(text)).unwrap_err();
             assert!(error.to_string().starts_with("TL1005"), "{error}");
         }

@@ -3,6 +3,8 @@ use std::fs;
 use serde_json::json;
 use throughline_connector::{CaptureBatch, Captured, Item, Producer as _};
 
+use throughline_event::Position;
+
 use crate::support::{Folder, Log, Model, ORDERS, documents, now, orders, read, stock};
 
 #[test]
@@ -31,8 +33,10 @@ fn a_renamed_delivery_is_not_read_again_and_removed_ones_are_forgotten() {
     fs::remove_file(folder.path("stock-2.csv")).unwrap();
     log.drain(&mut folder.producer(log.position.clone()), 1 << 20);
     assert_eq!(log.items.len(), 2);
-    let position = log.position.unwrap();
-    assert!(!position.as_str().contains("stock-2.csv"), "{}", position.as_str());
+    // What was forgotten is a delivery again when it comes back.
+    folder.put("stock-2.csv", "sku,stock\nb,1\n");
+    log.drain(&mut folder.producer(log.position.clone()), 1 << 20);
+    assert_eq!(log.items.len(), 3);
 }
 
 #[test]
@@ -75,4 +79,68 @@ fn thousands_of_deliveries_are_read_in_order_and_in_turns_that_end() {
     assert_eq!(turns, [1_000, 1_000, 500], "a stop is noticed between turns");
     let stocks = documents(&folder, 0, &log).into_iter().map(|(_, d)| d["stock"].clone());
     assert!(stocks.eq((0..2_500).map(|file| json!(file))));
+}
+
+#[test]
+fn twenty_thousand_deliveries_fit_into_the_position_and_are_read_once() {
+    let folder = Folder::new(stock("deliver"));
+    for file in 0..20_000 {
+        folder.put(&format!("stock-{file:05}.csv"), format!("sku,stock\na,{file}\n"));
+    }
+    let mut log = read(&folder, None);
+    assert_eq!(log.items.len(), 20_000);
+    let length = log.position.as_ref().unwrap().as_str().len();
+    assert!(length < 250_000, "{length}");
+    // The position is all that is known after a restart.
+    let mut producer = folder.producer(log.position.clone());
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!(log.items.len(), 20_000);
+    for file in 0..19_990 {
+        fs::remove_file(folder.path(&format!("stock-{file:05}.csv"))).unwrap();
+    }
+    folder.put("stock-00000.csv", "sku,stock\nnew,1\n");
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!(log.items.len(), 20_001, "one before the others in the order of names is read too");
+    let length = log.position.as_ref().unwrap().as_str().len();
+    assert!(length < 1_000, "those that were moved away are forgotten: {length}");
+}
+
+#[test]
+fn a_position_of_an_older_version_is_understood() {
+    let folder = Folder::new(stock("deliver"));
+    folder.put("stock-1.csv", "sku,stock\na,1\n");
+    // Read as a dump it has the entry that deliveries used to have.
+    let dump = Folder::new(stock("replace"));
+    dump.put("stock-2.csv", "sku,stock\na,1\n");
+    let log = read(&dump, None);
+    fs::rename(dump.path("stock-2.csv"), folder.path("stock-2.csv")).unwrap();
+    let again = read(&folder, log.position);
+    let names: Vec<_> = again.items.iter().map(|item| format!("{item:?}")).collect();
+    assert!(names.len() == 1 && names[0].contains("stock-1.csv"), "{names:?}");
+}
+
+#[test]
+fn more_deliveries_than_can_be_remembered_wait_until_some_are_moved_away() {
+    let folder = Folder::new(stock("deliver"));
+    folder.put("stock-1.csv", "sku,stock\na,1\n");
+    let first = read(&folder, None).position.unwrap();
+    // As many as fit, of which all but the first were moved away while nothing ran.
+    let others: String = (1..50_000)
+        .map(|n: u32| {
+            let digit = |at: u32| char::from(b'a' + (n / 16_u32.pow(at) % 16) as u8);
+            (0..11).map(|at| if at < 6 { digit(at) } else { 'A' }).collect::<String>()
+        })
+        .collect();
+    let full = first.as_str().replacen("\"delivered\":\"", &format!("\"delivered\":\"{others}"), 1);
+    assert!(full.len() > 500_000);
+    folder.put("stock-2.csv", "sku,stock\na,2\n");
+    let mut producer = folder.producer(Some(Position::new(full)));
+    let mut log = Log::default();
+    let error = log.try_drain(&mut producer, 1 << 20).unwrap_err();
+    assert!(error.to_string().starts_with("TL1032"), "{error}");
+    assert!(log.items.is_empty());
+    // That they are gone is known by then, so there is room, and what was read stays read.
+    log.drain(&mut producer, 1 << 20);
+    let found: Vec<_> = documents(&folder, 0, &log).into_iter().map(|(_, d)| d["stock"].clone()).collect();
+    assert_eq!(found, [json!(2)]);
 }

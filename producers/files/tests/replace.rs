@@ -1,4 +1,5 @@
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, SystemTime};
 
 use serde_json::json;
@@ -199,4 +200,17 @@ fn a_large_dump_does_not_hold_up_other_files() {
     }
     assert!(log.items.iter().any(|item| matches!(item, Item::Rows { .. })));
     assert!(!log.items.iter().any(|item| matches!(item, Item::SweepEnd { .. })));
+}
+
+#[test]
+fn a_dump_that_is_written_over_with_the_same_size_and_time_is_read_again() {
+    let folder = Folder::new(stock("replace"));
+    folder.put("stock.csv", "sku,stock\na,1\n");
+    let mut log = read(&folder, None);
+    let file = File::options().write(true).open(folder.path("stock.csv")).unwrap();
+    let time = file.metadata().unwrap().modified().unwrap();
+    file.write_all_at(b"b", 10).unwrap();
+    file.set_modified(time).unwrap();
+    log.drain(&mut folder.producer(log.position.clone()), 1 << 20);
+    assert_eq!(keys(&log), ["b"]);
 }

@@ -1,20 +1,36 @@
 //! Which complete file comes next: dumps and deliveries.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::time::{Duration, SystemTime};
 
 use throughline_connector::CaptureError;
+use throughline_event::EntityName;
 
-use super::{Found, Look, RefusedFile, Turn, Watch, forget_gone};
+use super::{Found, Look, RefusedFile, Turn, Watch, forget_gone, names};
 use crate::convert::Row;
-use crate::error::{self, FILE};
+use crate::error::{self, FILE, TOO_MANY};
 use crate::folder::Entry;
 use crate::job::{Job, Purpose, groups};
 use crate::mended;
 use crate::options::ModeOptions;
 use crate::position::{EntityState, FileState, Mark, Progress, Version};
 use crate::rows::{Opened, RowReader};
+
+/// Deliveries that one position can hold: with the names of those that are refused they take about
+/// two thirds of the largest record.
+const MOST_DELIVERED: usize = 50_000;
+
+fn too_many(entity: &EntityName) -> CaptureError {
+    CaptureError::Halt {
+        code: TOO_MANY,
+        problem: format!(
+            "there are more deliveries for {entity} than the {MOST_DELIVERED} that are remembered"
+        ),
+        fix: "move those that were read out of the folder: the next ones are then read".to_owned(),
+    }
+}
 
 impl Watch {
     /// The next file, by name, that is complete and was not read.
@@ -33,17 +49,21 @@ impl Watch {
                 self.refuse_name(entry, reason, turn);
                 continue;
             }
-            if turn.state.files.get(&entry.path).is_some_and(|file| self.is_done(file, entry)) {
+            if self.is_done(entry, turn.state) {
                 continue;
             }
             if let Some(left) = self.unsettled(entry) {
                 look.wait = look.wait.min(left);
                 // Deliveries are read in the order of their names.
+                look.all = false;
                 if deliver { break } else { continue }
             }
             let read = match self.folder.file(entry) {
                 // Another one may stand there since the folder was listed.
-                Ok(None) if deliver => break,
+                Ok(None) if deliver => {
+                    look.all = false;
+                    break;
+                }
                 Ok(None) => continue,
                 Ok(Some(file)) => self.whole(entry, file, turn),
                 Err(cause) => Err(cause),
@@ -51,31 +71,57 @@ impl Watch {
             match read {
                 Ok(job) => {
                     turn.files += 1;
-                    if let Some(job) = job {
-                        return Ok(Found::Job(Box::new(job)));
+                    let room = !deliver || turn.others + turn.state.weight() < MOST_DELIVERED;
+                    match job {
+                        Some(job) if room => return Ok(Found::Job(Box::new(job))),
+                        // Those behind it are looked at all the same: that some were moved away,
+                        // which makes room, is only seen when all are known.
+                        Some(_) => look.surplus = true,
+                        None => {}
                     }
                 }
-                Err(cause) => self.unread(entry, cause, turn)?,
+                Err(cause) => {
+                    self.unread(entry, cause, turn)?;
+                    look.all = false;
+                }
             }
         }
         if deliver {
             forget_gone(turn, &look.matching);
+            self.forget_delivered(look, turn);
+        }
+        if look.surplus {
+            return Err(too_many(&self.settings.name));
         }
         Ok(Found::Nothing(look.wait))
     }
 
-    fn is_done(&self, file: &FileState, entry: &Entry) -> bool {
+    /// Forgets deliveries that were moved away, once it is known of every file which one it is.
+    fn forget_delivered(&mut self, look: &Look, turn: &mut Turn<'_, '_>) {
+        if !look.all || look.matching.is_empty() {
+            return;
+        }
+        let names = names(&look.matching);
+        self.known.retain(|name, _| names.contains(name.as_str()));
+        let there: BTreeSet<u64> = self.known.values().map(|(_, digest)| *digest).collect();
+        turn.moved |= turn.state.delivered.retain(&there);
+    }
+
+    fn is_done(&self, entry: &Entry, state: &EntityState) -> bool {
+        let delivered =
+            |(of, digest): &(Version, u64)| entry.is(of) && state.delivered.holds(*digest);
+        self.known.get(&entry.path).is_some_and(delivered)
+            || state.files.get(&entry.path).is_some_and(|file| self.was_done(file, entry))
+    }
+
+    fn was_done(&self, file: &FileState, entry: &Entry) -> bool {
         // One that could not even be opened is tried again: no listing tells of new permissions.
         let refused = |v: &Version| {
             entry.is(v) && v.options == self.settings.fingerprint && v.head != Mark::default()
         };
         file.refused.as_ref().is_some_and(refused)
-            || file.applied.as_ref().is_some_and(|v| entry.is(v) && self.options_fit(v))
-    }
-
-    /// A dump is read again when its description changed; a delivery was delivered.
-    fn options_fit(&self, version: &Version) -> bool {
-        self.settings.mode == ModeOptions::Deliver || version.options == self.settings.fingerprint
+            // A dump is read again when its description changed.
+            || file.applied.as_ref().is_some_and(|v| entry.is(v) && v.options == self.settings.fingerprint)
     }
 
     /// How long until the file counts as complete; nothing when it does.
@@ -116,15 +162,17 @@ impl Watch {
         turn: &mut Turn<'_, '_>,
     ) -> io::Result<Option<Job>> {
         let version = self.version_of(entry, &file)?;
-        if self.was_read(&version, entry, turn.state) {
-            let known = turn.state.files.entry(entry.path.clone()).or_default();
-            let back = mended::back(self.entity, &entry.path, &version);
-            known.applied = Some(version);
-            turn.moved = true;
-            turn.out.push(back, 0);
+        let deliver = self.settings.mode == ModeOptions::Deliver;
+        // Renamed, or met for the first time since a start.
+        if deliver && turn.state.delivered.holds(version.digest()) {
+            if turn.state.files.remove(&entry.path).is_some() {
+                turn.moved = true;
+                turn.out.push(mended::back(self.entity, &entry.path, &version), 0);
+            }
+            let digest = version.digest();
+            self.known.insert(entry.path.clone(), (version, digest));
             return Ok(None);
         }
-        let deliver = self.settings.mode == ModeOptions::Deliver;
         let known = turn.state.files.get(&entry.path).cloned().unwrap_or_default();
         let before = known.reading.filter(|reading| reading.version == version);
         let progress = match &before {
@@ -166,15 +214,5 @@ impl Watch {
             keyless: 0,
             begun: false,
         }))
-    }
-
-    /// Whether this content was read before: copied in place again, or, of a delivery, renamed.
-    fn was_read(&self, version: &Version, entry: &Entry, state: &EntityState) -> bool {
-        let same =
-            |v: &Version| entry.unchanged(v) && v.head == version.head && self.options_fit(v);
-        let own = state.files.get(&entry.path).and_then(|file| file.applied.as_ref());
-        own.is_some_and(same)
-            || self.settings.mode == ModeOptions::Deliver
-                && state.files.values().filter_map(|file| file.applied.as_ref()).any(same)
     }
 }
