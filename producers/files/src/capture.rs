@@ -234,8 +234,7 @@ impl Producer for FilesProducer {
             let name = watch.settings.name.as_str();
             let all: usize = self.state.entities.values().map(EntityState::weight).sum();
             let state = self.state.entities.entry(name.to_owned()).or_default();
-            let others = all - state.weight();
-            let listed = &mut listed;
+            let (others, listed) = (all - state.weight(), &mut listed);
             let mut turn = Turn { state, moved: false, files: 0, others, listed, out: &mut out };
             match watch.read(&mut turn) {
                 Ok(Some(wait)) => idle = idle.min(wait),
@@ -273,13 +272,10 @@ impl Watch {
     /// state of a log, whose rows must not be overtaken by later ones, or of too many deliveries.
     /// Anything else starts the worker again, with a pause that grows.
     fn waits_alone(&self, error: &CaptureError) -> bool {
-        match error {
-            CaptureError::Halt { .. } => true,
-            CaptureError::Unavailable { code, .. } => {
-                self.settings.mode == ModeOptions::Append && *code != FOLDER
-            }
-            _ => false,
-        }
+        let append = self.settings.mode == ModeOptions::Append;
+        let of_file = |code: &str| append && code != FOLDER;
+        matches!(error, CaptureError::Halt { .. })
+            || matches!(error, CaptureError::Unavailable { code, .. } if of_file(code))
     }
 
     /// Reads until the batch is full (nothing) or there is nothing to read for some time.
