@@ -1,6 +1,7 @@
 //! The producer: looks at the folder, reads what is new, and keeps the position.
 
 mod append;
+mod refused;
 mod whole;
 
 use std::collections::{HashMap, HashSet};
@@ -15,9 +16,9 @@ use throughline_connector::{
 };
 use throughline_event::{Position, SystemName};
 
-use crate::error::{self, FOLDER, NOT_A_FILE, OPTION};
+use crate::error::{self, FOLDER, OPTION};
 use crate::folder::{Entry, Folder, MARK, mark, marks};
-use crate::job::{Filling, Job, Step, rejection};
+use crate::job::{Filling, Job, Step};
 use crate::layout::Layout;
 use crate::mended;
 use crate::options::{FilesOptions, ModeOptions};
@@ -201,11 +202,6 @@ impl Producer for FilesProducer {
         };
         self.failed = None;
         for watch in &mut self.watches {
-            if let (ModeOptions::Deliver, Some(state)) =
-                (watch.settings.mode, self.state.entities.get_mut(watch.settings.name.as_str()))
-            {
-                state.shorten();
-            }
             watch.job = None;
             watch.seen.clear();
             watch.known.clear();
@@ -434,29 +430,6 @@ impl Watch {
         seen
     }
 
-    /// Notes a version that is refused as a whole and says so; once, because the position knows it.
-    fn refuse(&self, version: Version, refused: RefusedFile<'_>, turn: &mut Turn<'_, '_>) {
-        let RefusedFile { path, line, code, reason } = refused;
-        let file = turn.state.files.entry(path.to_owned()).or_default();
-        if file.refused.as_ref() == Some(&version) {
-            return;
-        }
-        let reading = Some(mended::reading(path, &version));
-        file.refused = Some(version);
-        turn.moved = true;
-        tracing::warn!(code, file = path, entity = %self.settings.name, reason, "file refused");
-        let place = line.map_or(path.to_owned(), |line| format!("{path} line {line}"));
-        turn.out.push(rejection(&self.settings, code, place, reason, Vec::new(), reading), 256);
-    }
-
-    /// Refuses a name that is no file of the folder.
-    fn refuse_name(&self, entry: &Entry, reason: &str, turn: &mut Turn<'_, '_>) {
-        let version = self.version(entry, Mark::default());
-        let reason = format!("{reason}; put the file itself there");
-        let refused = RefusedFile { path: &entry.path, line: None, code: NOT_A_FILE, reason };
-        self.refuse(version, refused, turn);
-    }
-
     fn version(&self, entry: &Entry, head: Mark) -> Version {
         Version {
             file: entry.file,
@@ -492,14 +465,6 @@ fn forget_gone(turn: &mut Turn<'_, '_>, matching: &[Entry]) {
 
 fn names(entries: &[Entry]) -> HashSet<&str> {
     entries.iter().map(|entry| entry.path.as_str()).collect()
-}
-
-/// A file that is refused as a whole.
-struct RefusedFile<'f> {
-    path: &'f str,
-    line: Option<u64>,
-    code: &'static str,
-    reason: String,
 }
 
 /// How far a file was read; a dump is read from its begin again after a restart.

@@ -6,10 +6,10 @@ use crate::hash::fnv;
 use crate::job::{Job, Purpose, Step};
 use crate::position::Version;
 
-/// A number that tells versions of a file apart. The inode has no part in it: content that is put
+/// A number that tells versions of a file apart. Inode and ctime have no part in it: content that is put
 /// back is the version that it was.
 pub(crate) fn version(version: &Version) -> u64 {
-    let Version { file: _, size, modified, head, options } = version;
+    let Version { file: _, changed: _, size, modified, head, options } = version;
     let mut bytes = Vec::with_capacity(40);
     for number in [*size, modified.cast_unsigned(), head.len.into(), head.hash, *options] {
         bytes.extend_from_slice(&number.to_le_bytes());
@@ -50,8 +50,8 @@ mod tests {
     #[test]
     fn a_file_that_is_put_back_is_the_version_that_it_was() {
         let head = Mark { len: 3, hash: 7 };
-        let was = Version { file: 1, size: 9, modified: -1, head, options: 5 };
-        let back = Version { file: 2, ..was.clone() };
+        let was = Version { file: 1, size: 9, modified: -1, changed: 2, head, options: 5 };
+        let back = Version { file: 2, changed: 3, ..was.clone() };
         assert_eq!(version(&was), version(&back));
         for other in [
             Version { size: 8, ..was.clone() },

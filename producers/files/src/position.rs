@@ -53,14 +53,6 @@ impl EntityState {
     pub(crate) fn weight(&self) -> usize {
         self.delivered.0.len() + self.files.len() * FILE_WEIGHT
     }
-
-    /// Positions used to hold a whole entry for each delivery.
-    pub(crate) fn shorten(&mut self) {
-        for file in self.files.values_mut() {
-            self.delivered.0.extend(file.applied.take().map(|version| version.digest()));
-        }
-        self.files.retain(|_, file| *file != FileState::default());
-    }
 }
 
 /// Deliveries that were read, a number for each: whole entries of some thousand files would not fit
@@ -152,7 +144,7 @@ pub(crate) struct Version {
     /// of a file that was written over in place and given the same size and time.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub changed: i64,
-    /// The first bytes.
+    /// The first bytes; the hash is of the last ones too where the file is complete.
     pub head: Mark,
     /// The options it was read with.
     pub options: u64,

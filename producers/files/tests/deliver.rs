@@ -106,17 +106,16 @@ fn twenty_thousand_deliveries_fit_into_the_position_and_are_read_once() {
 }
 
 #[test]
-fn a_position_of_an_older_version_is_understood() {
+fn deliveries_of_one_moment_that_are_alike_but_for_their_last_row_are_both_read() {
     let folder = Folder::new(stock("deliver"));
-    folder.put("stock-1.csv", "sku,stock\na,1\n");
-    // Read as a dump it has the entry that deliveries used to have.
-    let dump = Folder::new(stock("replace"));
-    dump.put("stock-2.csv", "sku,stock\na,1\n");
-    let log = read(&dump, None);
-    fs::rename(dump.path("stock-2.csv"), folder.path("stock-2.csv")).unwrap();
-    let again = read(&folder, log.position);
-    let names: Vec<_> = again.items.iter().map(|item| format!("{item:?}")).collect();
-    assert!(names.len() == 1 && names[0].contains("stock-1.csv"), "{names:?}");
+    let rows: String = (0..1_000).map(|n| format!("sku-{n:04},1\n")).collect();
+    let at = std::time::SystemTime::now() - std::time::Duration::from_secs(1_000_000);
+    for file in [1, 2] {
+        let name = format!("stock-{file}.csv");
+        folder.put(&name, format!("sku,stock\n{rows}last,{file}\n"));
+        fs::File::options().write(true).open(folder.path(&name)).unwrap().set_modified(at).unwrap();
+    }
+    assert_eq!(read(&folder, None).items.len(), 2_002);
 }
 
 #[test]
@@ -141,6 +140,7 @@ fn more_deliveries_than_can_be_remembered_wait_until_some_are_moved_away() {
     assert!(log.items.is_empty());
     // That they are gone is known by then, so there is room, and what was read stays read.
     log.drain(&mut producer, 1 << 20);
-    let found: Vec<_> = documents(&folder, 0, &log).into_iter().map(|(_, d)| d["stock"].clone()).collect();
+    let found: Vec<_> =
+        documents(&folder, 0, &log).into_iter().map(|(_, d)| d["stock"].clone()).collect();
     assert_eq!(found, [json!(2)]);
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use throughline_connector::CaptureError;
 
-use super::{Found, RefusedFile, Turn, Watch, forget_gone};
+use super::refused::RefusedFile;
+use super::{Found, Turn, Watch, forget_gone};
 use crate::convert::Row;
 use crate::error::{self, REWRITTEN, ROTATED, SHRUNK};
 use crate::folder::{Entry, MARK, mark, marks};

@@ -1,0 +1,46 @@
+//! Files and names that are refused as a whole.
+
+use super::{Turn, Watch};
+use crate::error::NOT_A_FILE;
+use crate::folder::Entry;
+use crate::job::rejection;
+use crate::mended;
+use crate::position::{Mark, Version};
+
+/// A file that is refused as a whole.
+pub(super) struct RefusedFile<'f> {
+    pub path: &'f str,
+    pub line: Option<u64>,
+    pub code: &'static str,
+    pub reason: String,
+}
+
+impl Watch {
+    /// Notes a version that is refused as a whole and says so; once, because the position knows it.
+    pub(super) fn refuse(
+        &self,
+        version: Version,
+        refused: RefusedFile<'_>,
+        turn: &mut Turn<'_, '_>,
+    ) {
+        let RefusedFile { path, line, code, reason } = refused;
+        let file = turn.state.files.entry(path.to_owned()).or_default();
+        if file.refused.as_ref() == Some(&version) {
+            return;
+        }
+        let reading = Some(mended::reading(path, &version));
+        file.refused = Some(version);
+        turn.moved = true;
+        tracing::warn!(code, file = path, entity = %self.settings.name, reason, "file refused");
+        let place = line.map_or(path.to_owned(), |line| format!("{path} line {line}"));
+        turn.out.push(rejection(&self.settings, code, place, reason, Vec::new(), reading), 256);
+    }
+
+    /// Refuses a name that is no file of the folder.
+    pub(super) fn refuse_name(&self, entry: &Entry, reason: &str, turn: &mut Turn<'_, '_>) {
+        let version = self.version(entry, Mark::default());
+        let reason = format!("{reason}; put the file itself there");
+        let refused = RefusedFile { path: &entry.path, line: None, code: NOT_A_FILE, reason };
+        self.refuse(version, refused, turn);
+    }
+}
