@@ -231,11 +231,9 @@ async fn a_transaction_whose_marker_was_cut_off_ends_as_it_was_decided() {
     for cut in 0.. {
         let files = FaultyFiles::new(cut);
         let (broker, mut client, producer) = begin(&files).await;
-        let mut sequence = 0;
-        for (number, commit) in COMMITTED.into_iter().enumerate() {
+        for (number, commit) in (0..).zip(COMMITTED) {
             assert_eq!(add(&mut client, producer).await, 0);
-            assert_eq!(write(&mut client, producer, sequence, &number.to_string()).await, 0);
-            sequence += 1;
+            assert_eq!(write(&mut client, producer, number, &number.to_string()).await, 0);
             assert_eq!(end(&mut client, producer, commit).await, 0);
         }
         files.kill();
