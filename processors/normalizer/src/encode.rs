@@ -17,6 +17,9 @@ use throughline_event::SystemName;
 pub(crate) use self::error::{EncodeError, Problem};
 use crate::value::{Object, Symbol, Value, VocabularyBuilder};
 
+/// Bytes of the records of one document, far beyond what a topic takes.
+pub(crate) const MAX_BYTES: usize = 64 << 20;
+
 /// How to write one type.
 #[derive(Debug)]
 pub(crate) enum Encoder {
@@ -96,6 +99,7 @@ impl Encoder {
                 if !items.is_empty() {
                     put_block(out, items.len());
                     for (at, value) in items.iter().enumerate() {
+                        check_size(out)?;
                         item.write(*value, out).map_err(|error| error.at_item(at))?;
                     }
                 }
@@ -113,6 +117,7 @@ impl Encoder {
         if present > 0 {
             put_block(out, present);
             for (key, value) in entries.entries().filter(|(_, value)| !value.is_null()) {
+                check_size(out)?;
                 put_str(out, key);
                 self.write(value, out).map_err(|error| error.at_field(key))?;
             }
@@ -142,6 +147,11 @@ impl Encoder {
             Self::Optional(_, _, inner) => inner.description(),
         }
     }
+}
+
+/// Values share their parts, so what is small as a value can be large as a record.
+fn check_size(out: &[u8]) -> Result<(), EncodeError> {
+    if out.len() > MAX_BYTES { Err(EncodeError::new(Problem::Size)) } else { Ok(()) }
 }
 
 impl RecordEncoder {

@@ -7,11 +7,12 @@ use throughline_connector::{Headers, Outputs, ProcessError, Produced};
 use throughline_event::{Datum, EnvelopeSchema, EnvelopeView, Record, TopicName};
 
 use crate::decode::DocumentPlan;
-use crate::invariants;
+use crate::encode::{EncodeError, Problem};
 use crate::mapping::Mapping;
 use crate::meta::{MetaOp, MetaWriter};
 use crate::record::RecordWriter;
 use crate::value::{Arena, Object, Value, Vocabulary};
+use crate::{encode, invariants};
 
 /// Writer's schemas that one entity remembers; a topic has a handful in its life.
 const MAX_PLANS: usize = 32;
@@ -180,7 +181,12 @@ impl Entity {
     fn encode<'a>(&self, mapped: Mapped<'a>) -> Result<Encoded<'a>, ProcessError> {
         let Mapped { writer, record } = mapped;
         let records = &self.writers[writer];
-        let refuse = |error| self.bad_output(format!("{}.{error}", records.entity.name));
+        let refuse = |error: EncodeError| match error.problem {
+            Problem::Size => {
+                self.mapping.stopped("TL2025", "a record takes more than 64 MiB", None)
+            }
+            _ => self.bad_output(format!("{}.{error}", records.entity.name)),
+        };
         let key = records.key(record).map_err(refuse)?;
         let mut body = Vec::with_capacity(512);
         records.body(record, &mut body).map_err(refuse)?;
@@ -188,8 +194,17 @@ impl Entity {
     }
 
     fn encode_all<'a>(&self, mapped: Vec<Mapped<'a>>) -> Result<Side<'a>, ProcessError> {
-        let records = mapped.into_iter().map(|mapped| self.encode(mapped));
-        let records: Vec<Encoded<'a>> = records.collect::<Result<_, _>>()?;
+        let mut records = Vec::with_capacity(mapped.len());
+        let mut bytes = 0;
+        for mapped in mapped {
+            let record = self.encode(mapped)?;
+            bytes += record.body.len();
+            if bytes > encode::MAX_BYTES {
+                let reason = "the records of this document take more than 64 MiB";
+                return Err(self.mapping.stopped("TL2025", reason, None));
+            }
+            records.push(record);
+        }
         let mut by_key: Vec<usize> = (0..records.len()).collect();
         by_key.sort_by(|a, b| records[*a].place().cmp(&records[*b].place()));
         if let Some(twice) =
