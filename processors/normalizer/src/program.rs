@@ -133,6 +133,8 @@ struct Closure {
     index: Option<usize>,
     item: Option<usize>,
     block: Node,
+    /// How many expressions the block has: what one item costs at most, without lists and text.
+    nodes: u64,
 }
 
 /// The variable that holds the document.

@@ -290,7 +290,6 @@ fn to_string<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     Ok(match machine.argument(call, 0)? {
         value @ (Value::Text(_) | Value::Bytes(_)) => value,
         Value::Integer(number) => {
-            machine.budget.bytes(20)?;
             Value::Text(bumpalo::format!(in scope.arena, "{}", number).into_bump_str())
         }
         Value::Boolean(boolean) => Value::Text(if boolean { "true" } else { "false" }),

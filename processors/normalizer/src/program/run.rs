@@ -41,7 +41,6 @@ impl<'a> Machine<'a> {
     }
 
     fn evaluate_inner(&mut self, node: &'a Node) -> Evaluated<'a> {
-        self.budget.step(1)?;
         Ok(match node {
             Node::Array(items) => Value::Array(self.values(items)?),
             Node::Object(shape, values) => {
@@ -86,7 +85,6 @@ impl<'a> Machine<'a> {
     }
 
     fn values(&mut self, nodes: &'a [Node]) -> Result<&'a [Value<'a>], Box<Failure>> {
-        self.budget.values(nodes.len())?;
         let arena = self.scope.arena;
         let values =
             arena.alloc_slice_try_fill_with(nodes.len(), |at| self.evaluate(&nodes[at]))?;
@@ -131,8 +129,6 @@ impl<'a> Machine<'a> {
                     }
                     *value = Some(argument);
                 }
-                // The answer: Money or a Quantity at most, or a short text.
-                self.budget.values(4)?;
                 (function.call)(&arguments, self.scope).map_err(Failure::error)
             }
             Function::Each(closure) => {
@@ -146,7 +142,7 @@ impl<'a> Machine<'a> {
         self.budget.values(items.len())?;
         let mut results = ArenaVec::with_capacity_in(items.len(), self.scope.arena);
         for (index, item) in (0_i64..).zip(items) {
-            self.budget.step(1)?;
+            self.budget.block(closure.nodes)?;
             let outer_index = self.replace(closure.index, Value::Integer(index));
             let outer_item = self.replace(closure.item, *item);
             let result = self.evaluate(&closure.block);
