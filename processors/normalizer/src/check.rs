@@ -1,5 +1,6 @@
 //! Compiling a mapping and checking it against the schemas on both sides, before any record flows.
 
+mod bounds;
 mod depth;
 mod inputs;
 mod outputs;
@@ -26,12 +27,20 @@ pub(crate) struct Contract<'a> {
     pub(crate) canonical: &'a [&'static CanonicalEntity],
 }
 
-/// Compiles a mapping, and gives its syntax tree too; all mistakes at once, in the order of the
-/// text.
+/// A mapping without mistakes.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) program: Program,
+    pub(crate) tree: vrl::parser::ast::Program,
+    /// What it may not have when VRL runs it, which counts neither steps nor bytes.
+    pub(crate) unbounded: Vec<LoadError>,
+}
+
+/// Compiles a mapping; all mistakes at once, in the order of the text.
 pub(crate) fn compile(
     source: Source<'_>,
     contract: &Contract<'_>,
-) -> Result<(Program, vrl::parser::ast::Program), Vec<LoadError>> {
+) -> Result<Compiled, Vec<LoadError>> {
     let document = kinds::of_node(contract.document.root());
     if let Some(at) = depth::exceeded(source.text) {
         let message = format!("brackets are nested more than {} deep", depth::MAX);
@@ -53,7 +62,7 @@ pub(crate) fn compile(
         return Err(vec![first]);
     }
 
-    let mut findings = inputs::check(source, &ast, &document, contract.metadata);
+    let (mut findings, unbounded) = inputs::check(source, &ast, &document, contract.metadata);
     let external = ExternalEnv::new_with_kind(document, contract.metadata.clone());
     let mut config = CompileConfig::default();
     // A mapping answers a value; what it reads stays as it is, so runs cannot leak into each other.
@@ -63,7 +72,7 @@ pub(crate) fn compile(
         Ok(result) => {
             findings.extend(outputs::check(source, &ast, &result.program, contract.canonical));
             if findings.is_empty() {
-                return Ok((result.program, ast));
+                return Ok(Compiled { program: result.program, tree: ast, unbounded });
             }
         }
         Err(diagnostics) => {

@@ -1,5 +1,8 @@
 //! Canonical records from values to Avro, by position and without a value tree in between.
 //!
+//! For each shape that the mapping's vocabulary has, the bytes between its fields are known when the
+//! mapping is loaded; other objects are looked through by name.
+//!
 //! A field that the value lacks, or has as null, is written as null where the schema allows that and
 //! as its default where it has one. A field named `system` that is a required string is the
 //! instance when the mapping does not say otherwise. A field that the schema does not have, and a
@@ -15,7 +18,10 @@ use throughline_avro::{
 use throughline_event::SystemName;
 
 pub(crate) use self::error::{EncodeError, Problem};
-use crate::value::{Object, Symbol, Value, VocabularyBuilder};
+use crate::value::{Object, Shape, Symbol, Value, Vocabulary, VocabularyBuilder};
+
+/// Bytes of the records of one document, far beyond what a topic takes.
+pub(crate) const MAX_BYTES: usize = 64 << 20;
 
 /// How to write one type.
 #[derive(Debug)]
@@ -36,6 +42,17 @@ pub(crate) enum Encoder {
 #[derive(Debug)]
 pub(crate) struct RecordEncoder {
     fields: Vec<FieldEncoder>,
+    /// For each shape of the vocabulary; none for those that are no such record.
+    plans: Vec<Option<Box<[Step]>>>,
+}
+
+/// One step of writing a record of a shape that is known.
+#[derive(Debug)]
+enum Step {
+    /// The defaults of fields that the shape lacks.
+    Bytes(Vec<u8>),
+    /// A value of the object, and the field that it is.
+    Field { place: usize, field: usize },
 }
 
 #[derive(Debug)]
@@ -75,6 +92,16 @@ impl Encoder {
         })
     }
 
+    fn prepare(&mut self, vocabulary: &Vocabulary) {
+        match self {
+            Self::Array(inner) | Self::Map(inner) | Self::Optional(_, _, inner) => {
+                inner.prepare(vocabulary);
+            }
+            Self::Record(record) => record.prepare(vocabulary),
+            _ => {}
+        }
+    }
+
     fn write(&self, value: Value<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         match (self, value) {
             (Self::String, Value::Text(text)) => put_str(out, text),
@@ -96,6 +123,7 @@ impl Encoder {
                 if !items.is_empty() {
                     put_block(out, items.len());
                     for (at, value) in items.iter().enumerate() {
+                        check_size(out)?;
                         item.write(*value, out).map_err(|error| error.at_item(at))?;
                     }
                 }
@@ -113,6 +141,7 @@ impl Encoder {
         if present > 0 {
             put_block(out, present);
             for (key, value) in entries.entries().filter(|(_, value)| !value.is_null()) {
+                check_size(out)?;
                 put_str(out, key);
                 self.write(value, out).map_err(|error| error.at_field(key))?;
             }
@@ -144,6 +173,11 @@ impl Encoder {
     }
 }
 
+/// Values share their parts, so what is small as a value can be large as a record.
+fn check_size(out: &[u8]) -> Result<(), EncodeError> {
+    if out.len() > MAX_BYTES { Err(EncodeError::new(Problem::Size)) } else { Ok(()) }
+}
+
 impl RecordEncoder {
     /// The writer of these fields, in their order.
     pub(crate) fn new(
@@ -152,11 +186,51 @@ impl RecordEncoder {
         vocabulary: &mut VocabularyBuilder,
     ) -> Option<Self> {
         let fields = fields.iter().map(|field| FieldEncoder::new(field, system, vocabulary));
-        Some(Self { fields: fields.collect::<Option<_>>()? })
+        Some(Self { fields: fields.collect::<Option<_>>()?, plans: Vec::new() })
+    }
+
+    /// Makes the plans for the shapes of the vocabulary, here and in the records within.
+    pub(crate) fn prepare(&mut self, vocabulary: &Vocabulary) {
+        self.plans = vocabulary.shapes().iter().map(|shape| self.plan(shape)).collect();
+        self.fields.iter_mut().for_each(|field| field.encoder.prepare(vocabulary));
+    }
+
+    /// How to write a shape; nothing when it has a name that no field has, or lacks one that it must
+    /// have: that is for [`Self::write`] to say.
+    fn plan(&self, shape: &Shape<'_>) -> Option<Box<[Step]>> {
+        let (mut steps, mut known) = (Vec::new(), 0);
+        for (at, field) in self.fields.iter().enumerate() {
+            if let Some(place) = shape.names().position(|name| name == field.name.name()) {
+                known += 1;
+                steps.push(Step::Field { place, field: at });
+                continue;
+            }
+            let default = field.default.as_ref()?;
+            match steps.last_mut() {
+                Some(Step::Bytes(bytes)) => bytes.extend_from_slice(default),
+                _ => steps.push(Step::Bytes(default.clone())),
+            }
+        }
+        (known == shape.names().count()).then(|| steps.into())
     }
 
     /// Appends a record.
     pub(crate) fn write(&self, record: Object<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let plan = record.shape().and_then(|shape| self.plans.get(shape)?.as_deref());
+        let Some(plan) = plan else { return self.write_by_name(record, out) };
+        let values = record.values();
+        for step in plan {
+            match step {
+                Step::Bytes(bytes) => out.extend_from_slice(bytes),
+                Step::Field { place, field } => {
+                    self.fields[*field].write(Some(values[*place]), out)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn write_by_name(&self, record: Object<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let mut known = 0;
         for field in &self.fields {
             let value = record.get(&field.name);

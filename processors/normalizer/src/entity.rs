@@ -7,11 +7,12 @@ use throughline_connector::{Headers, Outputs, ProcessError, Produced};
 use throughline_event::{Datum, EnvelopeSchema, EnvelopeView, Record, TopicName};
 
 use crate::decode::DocumentPlan;
-use crate::invariants;
+use crate::encode::{EncodeError, Problem};
 use crate::mapping::Mapping;
 use crate::meta::{MetaOp, MetaWriter};
 use crate::record::RecordWriter;
 use crate::value::{Arena, Object, Value, Vocabulary};
+use crate::{encode, invariants};
 
 /// Writer's schemas that one entity remembers; a topic has a handful in its life.
 const MAX_PLANS: usize = 32;
@@ -52,8 +53,19 @@ pub(crate) struct Mapped<'a> {
 struct Encoded<'a> {
     writer: usize,
     key: Vec<u8>,
-    body: Vec<u8>,
+    /// `meta` and everything behind it.
+    value: Vec<u8>,
+    /// Where the part behind `meta` begins.
+    body_at: usize,
+    event_id: String,
     record: Object<'a>,
+}
+
+/// What the records of one side of a change say about themselves.
+struct Saying<'a> {
+    change: &'a EnvelopeView<'a>,
+    op: MetaOp,
+    trace: Option<&'a [u8]>,
 }
 
 /// The records of one side of a change.
@@ -66,6 +78,10 @@ struct Side<'a> {
 impl Encoded<'_> {
     fn place(&self) -> (usize, &[u8]) {
         (self.writer, &self.key)
+    }
+
+    fn body(&self) -> &[u8] {
+        &self.value[self.body_at..]
     }
 }
 
@@ -177,19 +193,46 @@ impl Entity {
         self.mapping.error("TL2023", "mapping", reason, None)
     }
 
-    fn encode<'a>(&self, mapped: Mapped<'a>) -> Result<Encoded<'a>, ProcessError> {
+    fn encode<'a>(
+        &self,
+        mapped: Mapped<'a>,
+        saying: &Saying<'_>,
+    ) -> Result<Encoded<'a>, ProcessError> {
         let Mapped { writer, record } = mapped;
         let records = &self.writers[writer];
-        let refuse = |error| self.bad_output(format!("{}.{error}", records.entity.name));
+        let refuse = |error: EncodeError| match error.problem {
+            Problem::Size => {
+                self.mapping.stopped("TL2025", "a record takes more than 64 MiB", None)
+            }
+            _ => self.bad_output(format!("{}.{error}", records.entity.name)),
+        };
         let key = records.key(record).map_err(refuse)?;
-        let mut body = Vec::with_capacity(512);
-        records.body(record, &mut body).map_err(refuse)?;
-        Ok(Encoded { writer, key, body, record })
+        let Saying { change, op, trace } = saying;
+        let event_id = self.meta.event_id(records.entity.name.as_str(), &key, change.version);
+        let trace = trace.and_then(|trace| std::str::from_utf8(trace).ok());
+        let mut value = Vec::with_capacity(1024);
+        self.meta.write(&event_id, *op, change, trace, &mut value);
+        let body_at = value.len();
+        records.body(record, &mut value).map_err(refuse)?;
+        Ok(Encoded { writer, key, value, body_at, event_id, record })
     }
 
-    fn encode_all<'a>(&self, mapped: Vec<Mapped<'a>>) -> Result<Side<'a>, ProcessError> {
-        let records = mapped.into_iter().map(|mapped| self.encode(mapped));
-        let records: Vec<Encoded<'a>> = records.collect::<Result<_, _>>()?;
+    fn encode_all<'a>(
+        &self,
+        mapped: Vec<Mapped<'a>>,
+        saying: &Saying<'_>,
+    ) -> Result<Side<'a>, ProcessError> {
+        let mut records = Vec::with_capacity(mapped.len());
+        let mut bytes = 0;
+        for mapped in mapped {
+            let record = self.encode(mapped, saying)?;
+            bytes += record.value.len();
+            if bytes > encode::MAX_BYTES {
+                let reason = "the records of this document take more than 64 MiB";
+                return Err(self.mapping.stopped("TL2025", reason, None));
+            }
+            records.push(record);
+        }
         let mut by_key: Vec<usize> = (0..records.len()).collect();
         by_key.sort_by(|a, b| records[*a].place().cmp(&records[*b].place()));
         if let Some(twice) =
@@ -211,8 +254,10 @@ impl Entity {
         headers: &[(String, Vec<u8>)],
         out: &mut Outputs,
     ) -> Result<(), ProcessError> {
-        let before = self.encode_all(before)?;
-        let after = self.encode_all(after)?;
+        let trace = headers.iter().find(|(name, _)| name == "traceparent");
+        let trace = trace.map(|(_, value)| value.as_slice());
+        let side = |records, op| self.encode_all(records, &Saying { change, op, trace });
+        let (before, after) = (side(before, MetaOp::Delete)?, side(after, MetaOp::Upsert)?);
         for record in &after.records {
             let known = before.find(record);
             let entity = self.writers[record.writer].entity.name.as_str();
@@ -223,14 +268,12 @@ impl Entity {
                 },
             )?;
         }
-        let trace = headers.iter().find(|(name, _)| name == "traceparent");
-        let trace = trace.map(|(_, value)| value.as_slice());
         for gone in before.records.iter().filter(|known| after.find(known).is_none()) {
             self.push(change, MetaOp::Delete, gone.clone(), trace, out);
         }
         for record in after.records {
             let known = before.find(&record);
-            if known.is_none_or(|known| known.body != record.body) {
+            if known.is_none_or(|known| known.body() != record.body()) {
                 self.push(change, MetaOp::Upsert, record, trace, out);
             }
         }
@@ -246,14 +289,9 @@ impl Entity {
         out: &mut Outputs,
     ) {
         let writer = &self.writers[record.writer];
-        let id = self.meta.event_id(writer.entity.name.as_str(), &record.key, change.version);
-        let trace_text = trace.and_then(|trace| std::str::from_utf8(trace).ok());
-        let mut value = Vec::with_capacity(record.body.len() + 256);
-        self.meta.write(&id, op, change, trace_text, &mut value);
-        value.extend_from_slice(&record.body);
         let mut headers: Headers = vec![
             ("version".to_owned(), change.version.to_string().into_bytes()),
-            ("event_id".to_owned(), id.into_bytes()),
+            ("event_id".to_owned(), record.event_id.into_bytes()),
         ];
         headers.extend(trace.map(|trace| ("traceparent".to_owned(), trace.to_vec())));
         let tombstone = (op == MetaOp::Delete).then(|| Produced {
@@ -262,8 +300,8 @@ impl Entity {
             value: None,
             headers: headers.clone(),
         });
-        let (output, key) = (writer.output, record.key);
-        out.records.push(Produced { output, key, value: Some(value), headers });
+        let (output, key, value) = (writer.output, record.key, Some(record.value));
+        out.records.push(Produced { output, key, value, headers });
         out.records.extend(tombstone);
     }
 

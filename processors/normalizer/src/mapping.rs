@@ -7,7 +7,8 @@ use throughline_connector::ProcessError;
 use vrl::path::{OwnedSegment, PathPrefix};
 use vrl::value::Value as VrlValue;
 
-use crate::check::{self, Contract};
+use self::by_vrl::Failed;
+use crate::check::{self, Compiled, Contract};
 use crate::diagnostics::{LoadError, Source};
 use crate::meta::hex;
 use crate::program::Program;
@@ -57,9 +58,10 @@ impl Mapping {
         metadata: VrlValue,
         vocabulary: &mut VocabularyBuilder,
     ) -> Result<Self, Vec<LoadError>> {
-        let (program, tree) = check::compile(source, contract)?;
+        let Compiled { program, tree, unbounded } = check::compile(source, contract)?;
         let (compiled, engine) = match Program::lower(&tree, &metadata, vocabulary) {
             Ok(compiled) => (Some(compiled), Engine::Compiled),
+            Err(_) if !unbounded.is_empty() => return Err(unbounded),
             Err(found) => {
                 let line = source.place(found.at).0;
                 (None, Engine::Vrl { construct: found.construct, line })
@@ -108,6 +110,9 @@ impl Mapping {
         let Some(program) = &self.compiled else { return self.run_by_vrl(document, scope) };
         program.run(document, scope).map_err(|failure| {
             let (reason, at) = failure.reason();
+            if failure.is_limit() {
+                return self.stopped("TL2025", reason, at);
+            }
             self.failed(reason.to_owned(), at)
         })
     }
@@ -120,10 +125,11 @@ impl Mapping {
     ) -> Result<Value<'a>, ProcessError> {
         match by_vrl::run(&self.program, to_vrl(document), &self.metadata) {
             Ok(value) => Ok(from_vrl(&value, scope)),
-            Err(error) => {
+            Err(Failed::Expression(error)) => {
                 let (reason, at) = by_vrl::reason(&error);
                 Err(self.failed(reason, at))
             }
+            Err(Failed::Panic) => Err(self.stopped("TL2026", "VRL panicked", None)),
         }
     }
 
@@ -136,6 +142,19 @@ impl Mapping {
         line: Option<u32>,
     ) -> ProcessError {
         ProcessError { code, reason, program: self.label.clone(), line, kind }
+    }
+
+    /// The document is refused for what it does to the mapping.
+    pub(crate) fn stopped(
+        &self,
+        code: &'static str,
+        reason: &str,
+        at: Option<usize>,
+    ) -> ProcessError {
+        let entity = self.label.split('@').next().unwrap_or_default();
+        let reason = format!("{entity}: mapping {} was stopped: {reason}", self.file);
+        let source = Source { file: &self.file, text: &self.text };
+        self.error(code, "mapping", reason, at.map(|at| source.place(at).0))
     }
 
     fn failed(&self, reason: String, at: Option<usize>) -> ProcessError {

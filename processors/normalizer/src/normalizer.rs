@@ -173,12 +173,15 @@ fn entity(
         RecordWriter::new(entity, places[entity.name.as_str()], &spec.system, &mut words)
             .expect("canonical schemas have the types that records are written with")
     };
+    let mut writers: Vec<_> = canonical.iter().map(writer).collect();
+    let vocabulary = words.build();
+    writers.iter_mut().for_each(|writer| writer.prepare(&vocabulary));
     Entity {
         topic: TopicName::cdc(&spec.system, &raw.name),
         document: raw.document.clone(),
         meta: MetaWriter::new(&spec.system, raw.name.as_str(), mapping.label()),
-        writers: canonical.iter().map(writer).collect(),
-        vocabulary: words.build(),
+        writers,
+        vocabulary,
         mapping,
         plans: Plans::default(),
     }

@@ -6,9 +6,12 @@
 //! found by its place. Values, failures and the order of evaluation are VRL's, which tests compare
 //! on fixtures and on random programs; where types do not fit, VRL's own arithmetic is asked.
 //!
+//! What one document may cost is [counted](budget::Budget): a program ends, whatever it says.
+//!
 //! Covers what mappings use. A construct beyond that is [`Unsupported`], and VRL runs the whole
 //! mapping.
 
+mod budget;
 mod failure;
 mod library;
 mod lower;
@@ -18,6 +21,7 @@ mod run;
 use chrono::{DateTime, Utc};
 use vrl::value::Value as VrlValue;
 
+use self::budget::Budget;
 pub(crate) use self::failure::Failure;
 use self::run::Machine;
 use crate::functions::{Exact, MAX_ARGUMENTS};
@@ -129,6 +133,8 @@ struct Closure {
     index: Option<usize>,
     item: Option<usize>,
     block: Node,
+    /// How many expressions the block has: what one item costs at most, without lists and text.
+    nodes: u64,
 }
 
 /// The variable that holds the document.
@@ -148,9 +154,18 @@ impl Program {
 
     /// What a document is mapped to.
     pub(crate) fn run<'a>(&'a self, document: Value<'a>, scope: Scope<'a>) -> Evaluated<'a> {
+        self.run_within(Budget::default(), document, scope)
+    }
+
+    fn run_within<'a>(
+        &'a self,
+        budget: Budget,
+        document: Value<'a>,
+        scope: Scope<'a>,
+    ) -> Evaluated<'a> {
         let variables = scope.arena.alloc_slice_fill_copy(self.variables, Value::Null);
         variables[DOCUMENT] = document;
-        Machine { scope, variables }.block(&self.root)
+        Machine { scope, variables, budget }.block(&self.root)
     }
 }
 

@@ -6,7 +6,7 @@ use throughline_event::SystemName;
 
 use crate::CanonicalEntity;
 use crate::encode::{EncodeError, RecordEncoder};
-use crate::value::{Object, VocabularyBuilder};
+use crate::value::{Object, Vocabulary, VocabularyBuilder};
 
 /// How records of one entity are written.
 #[derive(Debug)]
@@ -48,6 +48,11 @@ impl RecordWriter {
         };
         let key = entity.key.record()?.fields.iter().map(part).collect::<Option<_>>()?;
         Some(Self { entity, output, body, key })
+    }
+
+    /// Makes ready for objects of the shapes of the vocabulary.
+    pub(crate) fn prepare(&mut self, vocabulary: &Vocabulary) {
+        self.body.prepare(vocabulary);
     }
 
     /// The record's key.

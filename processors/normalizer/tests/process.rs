@@ -468,3 +468,27 @@ fn a_mapping_that_vrl_runs_gives_the_same_records_and_refusals() {
     assert_eq!(reasons[0], reasons[1]);
     assert_eq!(reasons[0].2, "no A-1");
 }
+
+#[test]
+fn a_document_that_costs_too_much_is_refused_with_the_entity_and_the_mapping() {
+    let doubled = "sku = .sku * 1000000000000000000";
+    let mapping = MAPPING.replace("sku = .sku", doubled);
+    let reason = "erp/stock-row: mapping mappings/stock-row.vrl was stopped: its values take more";
+    check_refused(&mapping, "TL2025", "mapping", reason, None);
+    // Small as a value, and without end as a record.
+    let record = "{ \"sku\": sku, \"location\": \"a\", \"on_hand\": 1, \"available\": 1 }";
+    let many = "list = append(list, list);".repeat(5);
+    let mapping =
+        format!("sku = .sku * 1000000\nlist = [{record}]\n{many}\n{{ \"inventory\": list }}");
+    let reason = "was stopped: the records of this document take more than 64 MiB";
+    check_refused(&mapping, "TL2025", "mapping", reason, None);
+}
+
+#[test]
+fn what_cannot_be_counted_is_refused_when_the_mapping_is_loaded() {
+    let errors = |mapping: &str| Normalizer::load(spec(mapping)).unwrap_err().errors;
+    let by_vrl = MAPPING.replace("sku = .sku", "sku = join!(split(.sku * 2, \"-\"), \"-\")");
+    let errors = errors(&by_vrl);
+    assert!(errors.len() == 1 && errors[0].code == "TL2013", "{errors:?}");
+    assert!(Normalizer::load(spec(&MAPPING.replace("sku = .sku", "sku = .sku * 2"))).is_ok());
+}

@@ -15,23 +15,25 @@ use vrl::parser::ast::{
 use vrl::path::{OwnedSegment, PathPrefix};
 use vrl::value::Kind;
 
+use super::bounds;
 use crate::diagnostics::{LoadError, Source, nearest};
 
-/// Every field that is read and not there, and every float, with its place.
+/// Every field that is read and not there, and every float, with its place; and what is wrong only
+/// when VRL runs the mapping.
 pub(super) fn check(
     source: Source<'_>,
     program: &Program,
     document: &Kind,
     metadata: &Kind,
-) -> Vec<(Span, LoadError)> {
-    let mut walk =
-        Walk { source, document, metadata, variables: HashMap::new(), found: Vec::new() };
+) -> (Vec<(Span, LoadError)>, Vec<LoadError>) {
+    let (variables, found, unbounded) = Default::default();
+    let mut walk = Walk { source, document, metadata, variables, nested: 0, found, unbounded };
     for expression in &program.0 {
         if let RootExpr::Expr(expression) = &**expression {
             walk.expression(expression);
         }
     }
-    walk.found
+    (walk.found, walk.unbounded)
 }
 
 struct Walk<'a> {
@@ -39,7 +41,10 @@ struct Walk<'a> {
     document: &'a Kind,
     metadata: &'a Kind,
     variables: HashMap<String, Kind>,
+    /// How many blocks that run for every item are around this.
+    nested: usize,
     found: Vec<(Span, LoadError)>,
+    unbounded: Vec<LoadError>,
 }
 
 impl Walk<'_> {
@@ -51,19 +56,28 @@ impl Walk<'_> {
                     let fix = "write it as text and use to_money or to_quantity".to_owned();
                     self.add("TL2004", literal.span(), "a number with a fraction", Some(fix));
                 }
-                None
+                matches!(**literal, Literal::Integer(_)).then(Kind::integer)
             }
             Expr::Container(container) => self.container(container),
             Expr::IfStatement(statement) => self.condition(statement),
             Expr::Op(op) => {
                 let left = self.expression(&op.0);
-                self.expression(&op.2);
+                let right = self.expression(&op.2);
+                let whole = [&left, &right].map(|kind| kind.as_ref().is_some_and(Kind::is_integer));
+                if *op.1.inner() == Opcode::Mul {
+                    let sides = [left.as_ref(), right.as_ref()];
+                    self.unbounded.extend(bounds::multiplication(self.source, sides, op.1.span()));
+                }
                 if *op.1.inner() == Opcode::Div {
                     let fix = "multiply by a quantity and name the rounding".to_owned();
                     self.add("TL2004", op.1.span(), "division makes a float", Some(fix));
                 }
                 // `a ?? b` and `a || b` are for errors and nulls; the fields are those of `a`.
-                matches!(*op.1.inner(), Opcode::Err | Opcode::Or).then_some(left).flatten()
+                match op.1.inner() {
+                    Opcode::Err | Opcode::Or => left,
+                    Opcode::Add | Opcode::Sub | Opcode::Mul if whole == [true; 2] => left,
+                    _ => None,
+                }
             }
             Expr::Assignment(assignment) => self.assignment(assignment),
             Expr::Query(query) => self.query(query),
@@ -150,7 +164,11 @@ impl Walk<'_> {
             if let (Some(name), Some(item)) = (value, item) {
                 self.variables.insert(name.to_string(), item);
             }
+            let found = bounds::iteration(self.source, self.nested, closure.span());
+            self.unbounded.extend(found);
+            self.nested += 1;
             self.block(&closure.block);
+            self.nested -= 1;
             if let Some(name) = value {
                 self.variables.remove(name.to_string().as_str());
                 if let Some(outer) = outer {
@@ -158,8 +176,12 @@ impl Walk<'_> {
                 }
             }
         }
+        let name: &str = call.ident.as_ref().as_ref();
+        if bounds::makes_integer(name) {
+            return Some(Kind::integer());
+        }
         // These answer their argument, or fewer of its items.
-        matches!(call.ident.as_ref().as_ref(), "array" | "object" | "filter" | "slice" | "compact")
+        matches!(name, "array" | "object" | "filter" | "slice" | "compact")
             .then_some(first)
             .flatten()
     }

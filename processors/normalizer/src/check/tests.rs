@@ -27,6 +27,15 @@ fn errors_of(text: &str, canonical: &[&str]) -> Vec<String> {
     }
 }
 
+/// What is wrong with the mapping when VRL runs it.
+fn unbounded(text: &str) -> Vec<String> {
+    let document = Schema::parse(DOCUMENT).unwrap();
+    let metadata = kinds::metadata_kind(json!({}).as_object().unwrap());
+    let contract = Contract { document: &document, metadata: &metadata, canonical: &[] };
+    let compiled = compile(Source { file: "m.vrl", text }, &contract).unwrap();
+    compiled.unbounded.iter().map(ToString::to_string).collect()
+}
+
 /// The mapping is refused with exactly these sentences, each given by its beginning and another part.
 #[track_caller]
 fn check(text: &str, canonical: &[&str], expected: &[(&str, &str)]) {
@@ -236,4 +245,26 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_the_text() {
             ("m.vrl:4:", "TL2010"),
         ],
     );
+}
+
+#[test]
+fn blocks_for_every_item_are_nested_twice_when_vrl_runs_them() {
+    let nested = |depth: usize| {
+        let open = "for_each(.rows) -> |_i, _row| {\n";
+        format!("{}1\n{}\n{{}}", open.repeat(depth), "}".repeat(depth))
+    };
+    assert_eq!(unbounded(&nested(2)), [""; 0]);
+    let found = unbounded(&nested(3));
+    assert!(found.len() == 1 && found[0].starts_with("m.vrl:3:17: TL2012: "), "{found:?}");
+}
+
+#[test]
+fn products_are_of_whole_numbers_when_vrl_runs_them() {
+    for text in [".count * 2", "2 * (.count + 1) * .count", "a = length(.rows); a * a"] {
+        assert_eq!(unbounded(&format!("b = {text}; {{}}")), [""; 0], "{text}");
+    }
+    for text in [".number * 2", ".count * .number", "\"-\" * .count", "a = .note || \"\"; a * 2"] {
+        let found = unbounded(&format!("b = {text}; {{}}"));
+        assert!(found.len() == 1 && found[0].contains("TL2013: "), "{text}: {found:?}");
+    }
 }

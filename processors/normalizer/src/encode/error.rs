@@ -24,6 +24,8 @@ pub(crate) enum Problem {
     Range { expected: &'static str },
     #[error("the text is not UTF-8")]
     Utf8,
+    #[error("the record has more than 64 MiB")]
+    Size,
 }
 
 /// Segments from the inside out, since errors travel that way.

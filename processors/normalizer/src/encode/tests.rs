@@ -35,9 +35,10 @@ fn write(schema: &Schema, value: serde_json::Value) -> Result<Vec<u8>, EncodeErr
     let value = object(value);
     let mut words = VocabularyBuilder::new();
     let fields = &schema.record().unwrap().fields;
-    let record = RecordEncoder::new(fields, &system, &mut words).unwrap();
+    let mut record = RecordEncoder::new(fields, &system, &mut words).unwrap();
     let node = crate::program::constant(&value, &mut words);
     let vocabulary = words.build();
+    record.prepare(&vocabulary);
     let arena = Arena::default();
     let scope = arena.scope(&vocabulary);
     let [known, unknown] = [node.run(Value::Null, scope).unwrap(), from_vrl(&value, scope)];

@@ -18,6 +18,7 @@ const MAX_SCALE: i64 = 18;
 
 impl Amount {
     /// The amount in a money object, with its currency.
+    #[inline]
     pub(super) fn read(value: Option<Value<'_>>) -> Option<(Self, &str)> {
         let money = value?.as_object()?;
         let scale =
@@ -28,6 +29,7 @@ impl Amount {
     }
 
     /// The amount in a field of a record; zero when the field is missing.
+    #[inline]
     pub(super) fn of(record: Object<'_>, field: &Symbol) -> Self {
         Self::read(record.get(field)).map(|(amount, _)| amount).unwrap_or_default()
     }

@@ -1,23 +1,35 @@
 //! A mapping that VRL itself runs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use vrl::compiler::state::RuntimeState;
 use vrl::compiler::{Context, ExpressionError, Program, SecretTarget, Target, TimeZone};
 use vrl::path::{OwnedTargetPath, PathPrefix};
 use vrl::value::Value;
 
+/// Why VRL gave no value.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// The mapping failed.
+    Expression(ExpressionError),
+    /// VRL itself did: a defect, or a value that is too large for it.
+    Panic,
+}
+
 /// Runs a program on a document; `metadata` is what `%` is.
-pub(crate) fn run(
-    program: &Program,
-    document: Value,
-    metadata: &Value,
-) -> Result<Value, ExpressionError> {
+///
+/// Nothing limits its time and memory: see `check::bounds` for what is refused beforehand.
+pub(crate) fn run(program: &Program, document: Value, metadata: &Value) -> Result<Value, Failed> {
     // A time that names no zone means UTC, wherever the process runs.
     let zone = TimeZone::parse("UTC").expect("UTC is a time zone");
     let mut target = Document { value: document, metadata };
     let mut state = RuntimeState::default();
-    match program.resolve(&mut Context::new(&mut target, &mut state, &zone)) {
-        Err(ExpressionError::Return { value, .. }) => Ok(value),
-        result => result,
+    let mut context = Context::new(&mut target, &mut state, &zone);
+    // What it has touched ends with this call; a compiled program does not change while it runs.
+    match catch_unwind(AssertUnwindSafe(|| program.resolve(&mut context))) {
+        Ok(Ok(value) | Err(ExpressionError::Return { value, .. })) => Ok(value),
+        Ok(Err(error)) => Err(Failed::Expression(error)),
+        Err(_) => Err(Failed::Panic),
     }
 }
 
@@ -79,4 +91,22 @@ impl SecretTarget for Document<'_> {
     fn insert_secret(&mut self, _key: &str, _value: &str) {}
 
     fn remove_secret(&mut self, _key: &str) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use vrl::compiler::{CompileConfig, compile_with_external, state::ExternalEnv};
+
+    use super::*;
+
+    #[test]
+    fn a_panic_of_vrl_is_a_failure_of_the_mapping() {
+        let external = ExternalEnv::default();
+        let config = CompileConfig::default();
+        let functions = crate::functions::all();
+        let text = "\"ab\" * 9223372036854775807";
+        let compiled = compile_with_external(text, &functions, &external, config).unwrap();
+        let result = run(&compiled.program, Value::Null, &Value::Null);
+        assert!(matches!(result, Err(Failed::Panic)), "{result:?}");
+    }
 }

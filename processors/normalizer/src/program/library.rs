@@ -10,10 +10,11 @@ use chrono::SecondsFormat;
 use chrono::format::{Item, StrftimeItems};
 use vrl::compiler::prelude::{Collection, Kind};
 
+use super::budget::Charged;
 use super::failure::Failure;
-use super::run::{Machine, expected, item, list, lossy};
+use super::run::{Machine, expected, item, kind_of, list, lossy};
 use super::{Call, Evaluated, LibraryFunction};
-use crate::value::{Object, Scope, Value, to_vrl};
+use crate::value::{Object, Value, to_vrl};
 
 /// Name, parameters that may be given, function. A call with others is left to VRL.
 pub(super) const FUNCTIONS: &[(&str, &[&str], LibraryFunction)] = &[
@@ -24,7 +25,7 @@ pub(super) const FUNCTIONS: &[(&str, &[&str], LibraryFunction)] = &[
     ("contains", &["value", "substring"], contains),
     ("downcase", &["value"], |machine, call| {
         let value = machine.argument(call, 0)?;
-        Ok(machine.scope.text(&lossy(value)?.to_lowercase()))
+        machine.text(&lossy(value)?.to_lowercase())
     }),
     ("ends_with", &["value", "substring"], ends_with),
     ("flatten", &["value"], flatten),
@@ -41,18 +42,16 @@ pub(super) const FUNCTIONS: &[(&str, &[&str], LibraryFunction)] = &[
     ("object", &["value"], |machine, call| assert(machine, call, "map")),
     ("starts_with", &["value", "substring"], starts_with),
     ("string", &["value"], |machine, call| assert(machine, call, "string")),
-    ("strip_whitespace", &["value"], |machine, call| {
-        Ok(match lossy(machine.argument(call, 0)?)? {
-            Cow::Borrowed(text) => Value::Text(text.trim()),
-            Cow::Owned(text) => machine.scope.text(text.trim()),
-        })
+    ("strip_whitespace", &["value"], |machine, call| match lossy(machine.argument(call, 0)?)? {
+        Cow::Borrowed(text) => Ok(Value::Text(text.trim())),
+        Cow::Owned(text) => machine.text(text.trim()),
     }),
     ("timestamp", &["value"], |machine, call| assert(machine, call, "timestamp")),
     ("to_string", &["value"], to_string),
     ("unique", &["value"], unique),
     ("upcase", &["value"], |machine, call| {
         let value = machine.argument(call, 0)?;
-        Ok(machine.scope.text(&lossy(value)?.to_uppercase()))
+        machine.text(&lossy(value)?.to_uppercase())
     }),
 ];
 
@@ -64,7 +63,7 @@ fn assert<'a>(machine: &mut Machine<'a>, call: &'a Call, kind: &str) -> Evaluate
     }
     // A map is an object in this sentence.
     let kind = if kind == "map" { "object" } else { kind };
-    Err(Failure::error(format!("expected {kind}, got {}", to_vrl(value).kind())))
+    Err(Failure::error(format!("expected {kind}, got {}", kind_of(value))))
 }
 
 fn object(value: Value<'_>) -> Result<Object<'_>, Box<Failure>> {
@@ -82,6 +81,7 @@ fn list_or_object() -> Kind {
 fn append<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     let (value, items) = (machine.argument(call, 0)?, machine.argument(call, 1)?);
     let (value, items) = (list(value)?, list(items)?);
+    machine.budget.values(value.len() + items.len())?;
     let mut all = ArenaVec::with_capacity_in(value.len() + items.len(), machine.scope.arena);
     all.extend_from_slice_copy(value);
     all.extend_from_slice_copy(items);
@@ -90,22 +90,35 @@ fn append<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
 
 fn compact<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     match machine.argument(call, 0)? {
-        value @ (Value::Array(_) | Value::Object(_)) => Ok(without_empty(value, machine.scope)),
+        value @ (Value::Array(_) | Value::Object(_)) => {
+            machine.budget.tree(value)?;
+            without_empty(value, machine)
+        }
         value => Err(expected(list_or_object(), value)),
     }
 }
 
-fn without_empty<'a>(value: Value<'a>, scope: Scope<'a>) -> Value<'a> {
+/// Before anything of the value is copied, all of it was counted.
+fn without_empty<'a>(value: Value<'a>, machine: &mut Machine<'a>) -> Evaluated<'a> {
     match value {
         Value::Array(items) => {
-            let kept = items.iter().map(|item| without_empty(*item, scope));
-            scope.array(&kept.filter(|item| !is_empty(*item)).collect::<Vec<_>>())
+            machine.budget.values(items.len())?;
+            let kept = items.iter().map(|item| without_empty(*item, machine));
+            let kept = kept.filter(|item| !item.as_ref().is_ok_and(|item| is_empty(*item)));
+            let kept: Vec<_> = kept.collect::<Result<_, _>>()?;
+            Ok(machine.scope.array(&kept))
         }
         Value::Object(object) => {
-            let kept = object.entries().map(|(name, value)| (name, without_empty(value, scope)));
-            scope.entries(kept.filter(|(_, value)| !is_empty(*value)).collect())
+            let mut kept = Vec::with_capacity(object.len());
+            for (name, value) in object.entries() {
+                let value = without_empty(value, machine)?;
+                if !is_empty(value) {
+                    kept.push((name, value));
+                }
+            }
+            machine.entries(kept)
         }
-        value => value,
+        value => Ok(value),
     }
 }
 
@@ -139,47 +152,58 @@ fn ends_with<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
 }
 
 fn flatten<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
-    let scope = machine.scope;
-    match machine.argument(call, 0)? {
+    let value = machine.argument(call, 0)?;
+    machine.budget.tree(value)?;
+    match value {
         Value::Array(items) => {
             let mut flat = Vec::new();
-            flatten_list(items, &mut flat);
-            Ok(scope.array(&flat))
+            flatten_list(items, machine, &mut flat)?;
+            Ok(machine.scope.array(&flat))
         }
         Value::Object(object) => {
             let mut flat = Vec::new();
-            flatten_object(object, None, scope, &mut flat);
-            Ok(scope.entries(flat))
+            flatten_object(object, None, machine, &mut flat)?;
+            machine.entries(flat)
         }
         value => Err(expected(list_or_object(), value)),
     }
 }
 
-fn flatten_list<'a>(items: &[Value<'a>], flat: &mut Vec<Value<'a>>) {
+fn flatten_list<'a>(
+    items: &[Value<'a>],
+    machine: &mut Machine<'a>,
+    flat: &mut Vec<Value<'a>>,
+) -> Charged {
+    machine.budget.values(items.len())?;
     for item in items {
         match item {
-            Value::Array(items) => flatten_list(items, flat),
+            Value::Array(items) => flatten_list(items, machine, flat)?,
             item => flat.push(*item),
         }
     }
+    Ok(())
 }
 
 fn flatten_object<'a>(
     object: Object<'a>,
     parent: Option<&str>,
-    scope: Scope<'a>,
+    machine: &mut Machine<'a>,
     flat: &mut Vec<(&'a str, Value<'a>)>,
-) {
+) -> Charged {
     for (name, value) in object.entries() {
         let name: &'a str = match parent {
-            Some(parent) => scope.arena.alloc_str(&format!("{parent}.{name}")),
+            Some(parent) => {
+                machine.budget.bytes(parent.len() + name.len())?;
+                machine.scope.arena.alloc_str(&format!("{parent}.{name}"))
+            }
             None => name,
         };
         match value {
-            Value::Object(inner) => flatten_object(inner, Some(name), scope, flat),
+            Value::Object(inner) => flatten_object(inner, Some(name), machine, flat)?,
             value => flat.push((name, value)),
         }
     }
+    Ok(())
 }
 
 fn format_timestamp<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
@@ -187,11 +211,13 @@ fn format_timestamp<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<
     let value = machine.argument(call, 0)?;
     let Value::Timestamp(time) = value else { return Err(expected(Kind::timestamp(), value)) };
     let format = lossy(format)?;
+    // The longest item of two letters is a date of some thirty.
+    machine.budget.bytes(16 * format.len())?;
     let items: Vec<_> = StrftimeItems::new(&format).collect();
     if items.contains(&Item::Error) {
         return Err(Failure::error("invalid format"));
     }
-    Ok(machine.scope.text(&time.format_with_items(items.into_iter()).to_string()))
+    machine.text(&time.format_with_items(items.into_iter()).to_string())
 }
 
 fn get<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
@@ -201,11 +227,12 @@ fn get<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     let step = |segment: &Value<'a>| match *segment {
         Value::Integer(_) | Value::Text(_) | Value::Bytes(_) => Ok(()),
         other => {
-            let kind = to_vrl(other).kind();
+            let kind = kind_of(other);
             let reason = format!("path segment must be either string or integer, not {kind}");
             Err(Failure::error(reason))
         }
     };
+    machine.budget.step(path.len() as u64)?;
     // All of the path is looked at before any of it is followed.
     path.iter().try_for_each(step)?;
     let found = path.iter().try_fold(value, |value, segment| match (value, *segment) {
@@ -219,6 +246,7 @@ fn get<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
 
 fn includes<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     let (items, wanted) = (machine.argument(call, 0)?, machine.argument(call, 1)?);
+    machine.budget.tree(items)?;
     Ok(Value::Boolean(list(items)?.contains(&wanted)))
 }
 
@@ -228,9 +256,14 @@ fn join<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
         Some(separator) => Some(machine.evaluate(separator)?),
         None => None,
     };
-    let parts: Result<Vec<_>, _> = list(items)?.iter().map(|item| lossy(*item)).collect();
+    let items = list(items)?;
+    machine.budget.step(items.len() as u64)?;
+    let parts: Result<Vec<_>, _> = items.iter().map(|item| lossy(*item)).collect();
     let parts = parts.map_err(|_| Failure::error("all array items must be strings"))?;
     let separator = separator.map_or(Ok(Cow::Borrowed("")), lossy)?;
+    for part in &parts {
+        machine.budget.bytes(part.len() + separator.len())?;
+    }
     Ok(machine.scope.text(&parts.join(&*separator)))
 }
 
@@ -249,7 +282,7 @@ fn length<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
 fn merge<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     let to = object(machine.argument(call, 0)?)?;
     let from = object(machine.argument(call, 1)?)?;
-    Ok(machine.scope.entries(to.entries().chain(from.entries()).collect()))
+    machine.entries(to.entries().chain(from.entries()).collect())
 }
 
 fn to_string<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
@@ -260,10 +293,12 @@ fn to_string<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
             Value::Text(bumpalo::format!(in scope.arena, "{}", number).into_bump_str())
         }
         Value::Boolean(boolean) => Value::Text(if boolean { "true" } else { "false" }),
-        Value::Timestamp(time) => scope.text(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true)),
+        Value::Timestamp(time) => {
+            machine.text(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))?
+        }
         Value::Null => Value::Text(""),
         value => {
-            let kind = to_vrl(value).kind();
+            let kind = kind_of(value);
             return Err(Failure::error(format!("unable to coerce {kind} into string")));
         }
     })
@@ -271,7 +306,10 @@ fn to_string<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
 
 #[expect(clippy::mutable_key_type, reason = "what changes inside a pattern is not in its hash")]
 fn unique<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
-    let items = list(machine.argument(call, 0)?)?;
+    let items = machine.argument(call, 0)?;
+    machine.budget.tree(items)?;
+    let items = list(items)?;
+    machine.budget.values(items.len())?;
     let mut known = HashSet::with_capacity(items.len());
     let first = items.iter().filter(|item| known.insert(to_vrl(**item)));
     let first: Vec<_> = first.copied().collect();

@@ -21,7 +21,7 @@ pub(super) fn program(
     metadata: &VrlValue,
     vocabulary: &mut VocabularyBuilder,
 ) -> Result<Program, Unsupported> {
-    let mut lowering = Lowering { metadata, vocabulary, variables: Vec::new() };
+    let mut lowering = Lowering { metadata, vocabulary, variables: Vec::new(), nodes: 0 };
     let mut root = Vec::new();
     for expression in &program.0 {
         if let RootExpr::Expr(expression) = &**expression {
@@ -34,7 +34,7 @@ pub(super) fn program(
 #[cfg(test)]
 pub(super) fn constant(value: &VrlValue, vocabulary: &mut VocabularyBuilder) -> Program {
     let metadata = &VrlValue::Null;
-    let mut lowering = Lowering { metadata, vocabulary, variables: Vec::new() };
+    let mut lowering = Lowering { metadata, vocabulary, variables: Vec::new(), nodes: 0 };
     let node = lowering.constant(value, Span::default()).unwrap();
     Program { root: vec![node], variables: 1 }
 }
@@ -45,6 +45,8 @@ struct Lowering<'a> {
     /// Their names; they are numbered behind the document. A name is one variable in the whole
     /// program, as it is when VRL runs it.
     variables: Vec<String>,
+    /// How many expressions were met so far.
+    nodes: u64,
 }
 
 fn unsupported(construct: impl Into<String>, span: Span) -> Unsupported {
@@ -53,6 +55,7 @@ fn unsupported(construct: impl Into<String>, span: Span) -> Unsupported {
 
 impl Lowering<'_> {
     fn expression(&mut self, expression: &ast::Node<Expr>) -> Lowered {
+        self.nodes += 1;
         match &**expression {
             Expr::Literal(literal) => self.literal(literal),
             Expr::Container(container) => self.container(container),
@@ -221,6 +224,7 @@ impl Lowering<'_> {
 
     /// A value that is the same for every document.
     fn constant(&mut self, value: &VrlValue, span: Span) -> Lowered {
+        self.nodes += 1;
         Ok(match value {
             VrlValue::Null => Node::Null,
             VrlValue::Boolean(boolean) => Node::Boolean(*boolean),
@@ -248,6 +252,8 @@ impl Lowering<'_> {
         let name: &str = call.ident.as_ref().as_ref();
         let refuse = || unsupported(format!("function `{name}`"), span);
         let (parameters, function) = if let Some(exact) = functions::exact(name) {
+            // The answer is Money or a Quantity at most, or a short text.
+            self.nodes += 3;
             let parameters = exact.parameters.iter().map(|parameter| parameter.keyword).collect();
             (parameters, Function::Exact(exact))
         } else if name == "each" {
@@ -284,7 +290,10 @@ impl Lowering<'_> {
             named.then(|| self.variable(name))
         };
         let (index, item) = (variable(0), variable(1));
-        Some(self.block(&closure.block).map(|block| Closure { index, item, block }))
+        let before = self.nodes;
+        let block = self.block(&closure.block);
+        let nodes = 1 + self.nodes - before;
+        Some(block.map(|block| Closure { index, item, block, nodes }))
     }
 
     fn variable(&mut self, name: &str) -> usize {

@@ -3,7 +3,9 @@
 use vrl::compiler::value::VrlValueArithmetic as _;
 use vrl::value::Value as VrlValue;
 
+use super::budget::Charged;
 use super::failure::Failure;
+use super::run::Machine;
 use super::{Evaluated, Operator};
 use crate::value::{Scope, Value, from_vrl, to_vrl};
 
@@ -12,39 +14,52 @@ pub(super) fn apply<'a>(
     operator: Operator,
     left: Value<'a>,
     right: Value<'a>,
-    scope: Scope<'a>,
+    machine: &mut Machine<'a>,
 ) -> Evaluated<'a> {
     use Operator::{Add, Equal, Merge, Multiply, NotEqual, Subtract};
 
+    machine.budget.look(left)?;
+    machine.budget.look(right)?;
     Ok(match (operator, left, right) {
-        (Equal, ..) => Value::Boolean(equal(left, right)),
-        (NotEqual, ..) => Value::Boolean(!equal(left, right)),
+        (Equal | NotEqual, ..) => {
+            if let (Value::Array(_) | Value::Object(_), _) = (left, right) {
+                machine.budget.tree(left)?;
+            }
+            Value::Boolean(equal(left, right) == (operator == Equal))
+        }
         (Add, Value::Integer(a), Value::Integer(b)) => Value::Integer(a.wrapping_add(b)),
         (Subtract, Value::Integer(a), Value::Integer(b)) => Value::Integer(a.wrapping_sub(b)),
         (Multiply, Value::Integer(a), Value::Integer(b)) => Value::Integer(a.wrapping_mul(b)),
         (Add, Value::Text(a), Value::Text(b)) => {
-            let mut text = bumpalo::collections::String::with_capacity_in(0, scope.arena);
-            text.reserve(a.len() + b.len());
+            let bytes = a.len() + b.len();
+            machine.budget.bytes(bytes)?;
+            let mut text =
+                bumpalo::collections::String::with_capacity_in(bytes, machine.scope.arena);
             text.push_str(a);
             text.push_str(b);
             Value::Text(text.into_bump_str())
         }
         (Merge, Value::Object(a), Value::Object(b)) => {
-            scope.entries(a.entries().chain(b.entries()).collect())
+            machine.entries(a.entries().chain(b.entries()).collect())?
         }
         _ => match compare(operator, left, right) {
             Some(result) => Value::Boolean(result),
-            None => by_vrl(operator, left, right, scope)?,
+            None => by_vrl(operator, left, right, machine)?,
         },
     })
 }
 
 /// `&&` where the left side is neither null nor false.
-pub(super) fn and<'a>(left: Value<'a>, right: Value<'a>, scope: Scope<'a>) -> Evaluated<'a> {
-    match (left, right) {
-        (Value::Boolean(_), Value::Boolean(_)) => Ok(right),
-        _ => answer(to_vrl(left).try_and(to_vrl(right)), scope),
+pub(super) fn and<'a>(
+    left: Value<'a>,
+    right: Value<'a>,
+    machine: &mut Machine<'a>,
+) -> Evaluated<'a> {
+    if let (Value::Boolean(_), Value::Boolean(_)) = (left, right) {
+        return Ok(right);
     }
+    let (left, right) = (for_vrl(left, machine)?, for_vrl(right, machine)?);
+    answer(left.try_and(right), machine.scope)
 }
 
 /// Whole numbers are equal when the floats nearest to them are: that is how VRL has it.
@@ -75,9 +90,12 @@ fn by_vrl<'a>(
     operator: Operator,
     left: Value<'a>,
     right: Value<'a>,
-    scope: Scope<'a>,
+    machine: &mut Machine<'a>,
 ) -> Evaluated<'a> {
-    let (left, right) = (to_vrl(left), to_vrl(right));
+    if operator == Operator::Multiply {
+        repeated(left, right, machine)?;
+    }
+    let (left, right) = (for_vrl(left, machine)?, for_vrl(right, machine)?);
     let result = match operator {
         Operator::Add => left.try_add(right),
         Operator::Subtract => left.try_sub(right),
@@ -90,7 +108,23 @@ fn by_vrl<'a>(
         Operator::Equal => Ok(left.eq_lossy(&right).into()),
         Operator::NotEqual => Ok((!left.eq_lossy(&right)).into()),
     };
-    answer(result, scope)
+    answer(result, machine.scope)
+}
+
+/// The value as VRL has it, which copies all of it.
+fn for_vrl<'a>(value: Value<'a>, machine: &mut Machine<'a>) -> Result<VrlValue, Box<Failure>> {
+    machine.budget.tree(value)?;
+    Ok(to_vrl(value))
+}
+
+/// Text times a number is the text again and again.
+fn repeated<'a>(left: Value<'a>, right: Value<'a>, machine: &mut Machine<'a>) -> Charged {
+    let (text, times) = match (left, right) {
+        (Value::Integer(times), text) | (text, Value::Integer(times)) => (text, times),
+        _ => return Ok(()),
+    };
+    let len = text.as_bytes().map_or(0, <[u8]>::len);
+    machine.budget.bytes(len.saturating_mul(usize::try_from(times).unwrap_or(0)))
 }
 
 fn answer<'a>(

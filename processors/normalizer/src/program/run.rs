@@ -3,6 +3,7 @@
 use bumpalo::collections::Vec as ArenaVec;
 use vrl::compiler::prelude::{Collection, Kind, ValueError};
 
+use super::budget::Budget;
 use super::failure::Failure;
 use super::{Call, Closure, Evaluated, Function, Node, Step, operators};
 use crate::functions::Arguments;
@@ -12,6 +13,7 @@ use crate::value::{Scope, Value, to_vrl};
 pub(super) struct Machine<'a> {
     pub(super) scope: Scope<'a>,
     pub(super) variables: &'a mut [Value<'a>],
+    pub(super) budget: Budget,
 }
 
 impl<'a> Machine<'a> {
@@ -56,12 +58,13 @@ impl<'a> Machine<'a> {
             Node::Or(sides) => self.or(sides)?,
             Node::Coalesce(sides) => match self.evaluate(&sides[0]) {
                 Ok(value) => value,
+                Err(failure) if failure.is_limit() => return Err(failure),
                 Err(_) => self.evaluate(&sides[1])?,
             },
             Node::Operation(operator, sides) => {
                 let left = self.evaluate(&sides[0])?;
                 let right = self.evaluate(&sides[1])?;
-                operators::apply(*operator, left, right, self.scope)?
+                operators::apply(*operator, left, right, self)?
             }
             Node::Assign(variable, value) => {
                 let value = self.evaluate(value)?;
@@ -93,7 +96,7 @@ impl<'a> Machine<'a> {
             Value::Null | Value::Boolean(false) => Ok(Value::Boolean(false)),
             left => {
                 let right = self.evaluate(&sides[1])?;
-                operators::and(left, right, self.scope)
+                operators::and(left, right, self)
             }
         }
     }
@@ -102,6 +105,9 @@ impl<'a> Machine<'a> {
         match self.evaluate(&sides[0])? {
             // What fails on the right, even on purpose, fails in the words of the operator.
             Value::Null | Value::Boolean(false) => self.evaluate(&sides[1]).map_err(|failure| {
+                if failure.is_limit() {
+                    return failure;
+                }
                 let reason = failure.message();
                 Failure::error(format!("can't apply an OR to these types - {reason}"))
             }),
@@ -116,7 +122,12 @@ impl<'a> Machine<'a> {
                 let mut arguments = Arguments::default();
                 for (value, argument) in arguments.iter_mut().zip(&call.arguments) {
                     let Some(argument) = argument else { continue };
-                    *value = Some(self.evaluate(argument)?);
+                    let argument = self.evaluate(argument)?;
+                    self.budget.look(argument)?;
+                    if let Value::Array(items) = argument {
+                        self.budget.step(items.len() as u64)?;
+                    }
+                    *value = Some(argument);
                 }
                 (function.call)(&arguments, self.scope).map_err(Failure::error)
             }
@@ -128,8 +139,10 @@ impl<'a> Machine<'a> {
     }
 
     fn each(&mut self, items: &'a [Value<'a>], closure: &'a Closure) -> Evaluated<'a> {
+        self.budget.values(items.len())?;
         let mut results = ArenaVec::with_capacity_in(items.len(), self.scope.arena);
         for (index, item) in (0_i64..).zip(items) {
+            self.budget.block(closure.nodes)?;
             let outer_index = self.replace(closure.index, Value::Integer(index));
             let outer_item = self.replace(closure.item, *item);
             let result = self.evaluate(&closure.block);
@@ -152,7 +165,22 @@ impl<'a> Machine<'a> {
 
     /// The value of an argument that the function must have.
     pub(super) fn argument(&mut self, call: &'a Call, at: usize) -> Evaluated<'a> {
-        call.arguments[at].as_ref().map_or(Ok(Value::Null), |argument| self.evaluate(argument))
+        let Some(argument) = &call.arguments[at] else { return Ok(Value::Null) };
+        let value = self.evaluate(argument)?;
+        self.budget.look(value)?;
+        Ok(value)
+    }
+
+    /// Text of its own.
+    pub(super) fn text(&mut self, text: &str) -> Evaluated<'a> {
+        self.budget.bytes(text.len())?;
+        Ok(self.scope.text(text))
+    }
+
+    /// An object of any names.
+    pub(super) fn entries(&mut self, entries: Vec<(&'a str, Value<'a>)>) -> Evaluated<'a> {
+        self.budget.values(2 * entries.len())?;
+        Ok(self.scope.entries(entries))
     }
 }
 
@@ -180,7 +208,17 @@ pub(super) fn item<'a>(items: &[Value<'a>], index: i64) -> Option<Value<'a>> {
 
 /// VRL's sentence for a value of another kind.
 pub(super) fn expected(kind: Kind, got: Value<'_>) -> Box<Failure> {
-    Failure::value(&ValueError::Expected { got: to_vrl(got).kind(), expected: kind })
+    Failure::value(&ValueError::Expected { got: kind_of(got), expected: kind })
+}
+
+/// VRL's kind of a value. Of one that is too large for a sentence it does not say what it holds.
+pub(super) fn kind_of(value: Value<'_>) -> Kind {
+    let small = Budget::sentence().tree(value).is_ok();
+    match value {
+        Value::Array(_) if !small => Kind::array(Collection::any()),
+        Value::Object(_) if !small => Kind::object(Collection::any()),
+        value => to_vrl(value).kind(),
+    }
 }
 
 pub(super) fn boolean(value: Value<'_>) -> Result<bool, Box<Failure>> {

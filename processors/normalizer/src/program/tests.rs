@@ -1,5 +1,6 @@
 //! Every program here is run twice, by VRL and by this module, and the answers must be equal.
 
+mod limits;
 mod packs;
 mod programs;
 mod random;
@@ -15,7 +16,7 @@ use vrl::diagnostic::DiagnosticMessage as _;
 use vrl::value::{Kind, Value as VrlValue};
 
 use super::*;
-use crate::mapping::by_vrl;
+use crate::mapping::by_vrl::{self, Failed};
 use crate::value::{Arena, from_vrl, to_vrl};
 use crate::{functions, kinds};
 
@@ -66,7 +67,8 @@ impl Pair {
     }
 
     fn run_by_vrl(&self, document: &VrlValue) -> Outcome {
-        by_vrl::run(&self.by_vrl, document.clone(), &self.metadata).map_err(|error| {
+        by_vrl::run(&self.by_vrl, document.clone(), &self.metadata).map_err(|failed| {
+            let Failed::Expression(error) = failed else { panic!("VRL panicked") };
             let (reason, at) = by_vrl::reason(&error);
             (reason, error.message(), at)
         })

@@ -8,6 +8,8 @@ pub(crate) struct Shape<'a> {
     names: Names<'a>,
     /// The place of each symbol of the vocabulary; empty when the shape is not one of it.
     places: Box<[u8]>,
+    /// Its number in the vocabulary.
+    number: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -27,8 +29,9 @@ pub(crate) struct Object<'a> {
 }
 
 impl Shape<'static> {
-    /// A shape of a vocabulary of so many symbols; `number` is the number of a name.
+    /// Shape `at` of a vocabulary of so many symbols; `number` is the number of a name.
     pub(super) fn known(
+        at: usize,
         names: &[String],
         symbols: usize,
         number: impl Fn(&str) -> Option<usize>,
@@ -44,14 +47,14 @@ impl Shape<'static> {
             }
         }
         let names = names.iter().map(|name| name.as_str().into()).collect();
-        Self { names: Names::Owned(names), places: places.into() }
+        Self { names: Names::Owned(names), places: places.into(), number: Some(at) }
     }
 }
 
 impl<'a> Shape<'a> {
     /// The shape of entries that were not known before: sorted, each only once.
     pub(super) fn of_entries(names: &'a [&'a str]) -> Self {
-        Self { names: Names::Borrowed(names), places: Box::default() }
+        Self { names: Names::Borrowed(names), places: Box::default(), number: None }
     }
 
     fn len(&self) -> usize {
@@ -59,6 +62,10 @@ impl<'a> Shape<'a> {
             Names::Owned(names) => names.len(),
             Names::Borrowed(names) => names.len(),
         }
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).map(|place| self.name(place))
     }
 
     fn name(&self, place: usize) -> &str {
@@ -95,6 +102,12 @@ impl<'a> Object<'a> {
             Some(place) => self.values.get(usize::from(*place)).copied(),
             None => self.find(symbol.name()),
         }
+    }
+
+    /// The number of its shape in the vocabulary, when it is one of it.
+    #[inline]
+    pub(crate) fn shape(&self) -> Option<usize> {
+        self.shape.number
     }
 
     /// The value of a name that is not known before.

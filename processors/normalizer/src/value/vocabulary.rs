@@ -115,6 +115,11 @@ impl Vocabulary {
         &self.shapes[at]
     }
 
+    /// All shapes, by number.
+    pub(crate) fn shapes(&self) -> &[Shape<'static>] {
+        &self.shapes
+    }
+
     /// The shape of exactly these names, which are sorted.
     pub(crate) fn shape_of(&self, names: &[String]) -> Option<usize> {
         self.by_names.get(names).copied()
@@ -155,7 +160,8 @@ impl VocabularyBuilder {
     pub(crate) fn build(self) -> Vocabulary {
         let symbols = self.numbers.len().min(usize::from(u16::MAX));
         let number = |name: &str| self.numbers.get(name).map(|number| usize::from(*number));
-        let shapes = self.shapes.iter().map(|names| Shape::known(names, symbols, number));
+        let shapes = self.shapes.iter().enumerate();
+        let shapes = shapes.map(|(at, names)| Shape::known(at, names, symbols, number));
         Vocabulary { shapes: shapes.collect(), by_names: self.by_names }
     }
 }
