@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use throughline_config::pack::{Pack, PackFiles};
-use throughline_config::{Catalog, Finding, NORMALIZER, Role};
-use throughline_event::{Path, SystemName, Violations};
+use throughline_config::{Catalog, Finding, NORMALIZER};
+use throughline_event::{Path, Role, SystemName, Violations};
 
 use crate::flow::{self, captures, folders};
 use crate::{connectors, packs};

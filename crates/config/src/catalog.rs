@@ -1,49 +1,14 @@
 //! What the running binary can do, as far as a configuration has to know it.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use serde_json::Value;
-use throughline_event::{SystemName, Violations};
+use throughline_event::{Role, SystemName, Violations};
 
 use crate::{
     Finding,
     pack::{Pack, PackFiles},
 };
-
-/// The three kinds of worker, each with its own section in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Role {
-    /// Reads a system.
-    Producer,
-    /// Turns raw events into canonical ones.
-    Processor,
-    /// Writes a target.
-    Sink,
-}
-
-impl Role {
-    /// All roles, in the order of the file.
-    pub const ALL: [Role; 3] = [Role::Producer, Role::Processor, Role::Sink];
-
-    /// The section of the file that holds the workers of this role.
-    pub const fn section(self) -> &'static str {
-        match self {
-            Self::Producer => "producers",
-            Self::Processor => "processors",
-            Self::Sink => "sinks",
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Producer => "producer",
-            Self::Processor => "processor",
-            Self::Sink => "sink",
-        })
-    }
-}
 
 /// The connectors, packs and canonical entities of one binary.
 ///

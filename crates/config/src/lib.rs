@@ -22,7 +22,7 @@ mod load;
 mod report;
 mod secrets;
 
-pub use catalog::{Catalog, Role};
+pub use catalog::Catalog;
 pub use check::NORMALIZER;
 pub use config::{Bus, Config, DATA, Embedded, Flush, Owner, Processor, Producer, Sink, System};
 pub use load::{load, read};

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use serde_json::{Map, Value, json};
+use throughline_event::Role;
 
-use crate::{Catalog, Role, file};
+use crate::{Catalog, file};
 
 /// The name under which the schema stands beside a configuration, so that editors find it.
 pub const SCHEMA_FILE: &str = "throughline.schema.json";

@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use throughline_config::{
-    ByteSize, Catalog, Config, Finding, Report, Role, SecretRef, Violations,
+    ByteSize, Catalog, Config, Finding, Report, SecretRef, Violations,
     pack::{Folder, Pack, PackFiles},
 };
-use throughline_event::SystemName;
+use throughline_event::{Role, SystemName};
 
 pub(crate) struct TestCatalog;
 

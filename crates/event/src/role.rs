@@ -16,6 +16,18 @@ pub enum Role {
 }
 
 impl Role {
+    /// All roles, in the order in which records pass them.
+    pub const ALL: [Self; 3] = [Self::Producer, Self::Processor, Self::Sink];
+
+    /// The section of `throughline.yaml` that holds the workers of this role.
+    pub const fn section(self) -> &'static str {
+        match self {
+            Self::Producer => "producers",
+            Self::Processor => "processors",
+            Self::Sink => "sinks",
+        }
+    }
+
     /// The word in logs, groups and answers.
     pub fn as_str(self) -> &'static str {
         match self {

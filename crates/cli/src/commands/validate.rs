@@ -1,6 +1,6 @@
 //! `validate`: everything that is wrong with a configuration; no I/O beyond its files.
 
-use throughline_config::Role;
+use throughline_event::Role;
 
 use crate::args::Global;
 use crate::exit::{Exit, Failure};

@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde_json::{Map, Value};
-use throughline_event::{EntityName, NameError, SystemName, TopicName, WorkerName};
+use throughline_event::{EntityName, NameError, Role, SystemName, TopicName, WorkerName};
 
 use super::{
     bus::address,
     workers::{NORMALIZER, options},
 };
 use crate::{
-    Bus, Config, Embedded, Flush, Owner, Processor, Producer, Role, Sink, System, config,
+    Bus, Config, Embedded, Flush, Owner, Processor, Producer, Sink, System, config,
     file::{BusFile, EmbeddedFile, File, FlushFile, ProcessorHead, ProducerHead, SinkHead},
     pack::Pack,
 };

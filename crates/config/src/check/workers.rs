@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value};
-use throughline_event::{Path, SystemName, Violations, suggest};
+use throughline_event::{Path, Role, SystemName, Violations, suggest};
 
 use super::Check;
-use crate::{Role, codes, pack::Pack};
+use crate::{codes, pack::Pack};
 
 /// The kind of the processor that a system gets without asking.
 pub const NORMALIZER: &str = "normalizer";

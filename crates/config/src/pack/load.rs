@@ -10,7 +10,7 @@ use std::{
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use throughline_event::{EntityName, Path, Segment, Violations, suggest};
+use throughline_event::{EntityName, Path, Role, Segment, Violations, suggest};
 
 use super::{Pack, PackFiles, system::SystemYaml};
 use crate::{
@@ -145,7 +145,7 @@ impl Loader<'_> {
         found: &mut Violations,
     ) -> BTreeMap<EntityName, Value> {
         let mut section = BTreeMap::new();
-        let known = self.catalog.kinds(crate::Role::Producer);
+        let known = self.catalog.kinds(Role::Producer);
         if !known.iter().any(|name| name == kind) {
             let fix =
                 suggest::instead_of(kind, known.iter().map(String::as_str), "kinds of producer");
