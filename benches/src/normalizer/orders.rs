@@ -9,11 +9,11 @@ use std::{
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Map, Value, json};
 use throughline_avro::{Schema, json_to_datum};
+use throughline_config::Catalog;
 use throughline_config::pack::{self, Folder, PackFiles};
-use throughline_config::{Catalog, Role};
 use throughline_event::{
-    Datum, Envelope, EnvelopeSchema, Headers, Micros, Offset, Op, PartitionId, Record, Source,
-    SystemName, TopicName, Version,
+    Datum, Envelope, EnvelopeSchema, Headers, Micros, Offset, Op, PartitionId, Record, Role,
+    Source, SystemName, TopicName, Version,
 };
 use throughline_processor_normalizer::{Pack, PackEntity, Spec, canonical_entities};
 

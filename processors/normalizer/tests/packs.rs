@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use throughline_avro::Schema;
+use throughline_config::Catalog;
 use throughline_config::pack::{self, Folder, PackFiles};
-use throughline_config::{Catalog, Role};
-use throughline_event::{EntityName, SystemName};
+use throughline_event::{EntityName, Role, SystemName};
 use throughline_processor_normalizer::{Fixtures, Pack, PackEntity, Spec, canonical_entities};
 
 pub(crate) fn folder(pack: &str) -> PathBuf {
