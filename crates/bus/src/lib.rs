@@ -43,7 +43,7 @@ pub use options::{
     BusOptions, DEFAULT_CONNECT_TIMEOUT, DEFAULT_MEMORY, DEFAULT_TRANSACTION_TIMEOUT, LEAST_MEMORY,
 };
 pub use probe::{Probed, probe};
-pub use producer::{Outgoing, TransactionalProducer};
+pub use producer::{LARGEST_RECORD, Outgoing, TransactionalProducer};
 pub use reader::{READ_PATIENCE, Tail, TailFrom, TailOptions, Tailed};
 pub use schemas::SubjectVersion;
 pub use signal::Waker;

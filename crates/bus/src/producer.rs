@@ -31,7 +31,7 @@ const LINGER: Duration = Duration::from_millis(1);
 const UNKNOWN_TOPIC: Duration = Duration::from_secs(5);
 
 /// Kafka's default for the largest batch, less what a batch adds to a record.
-const LARGEST_RECORD: usize = 1_000_000;
+pub const LARGEST_RECORD: usize = 1_000_000;
 
 /// The magic byte and the schema id before a datum.
 const FRAME: usize = 5;

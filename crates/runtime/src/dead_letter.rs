@@ -9,8 +9,10 @@ pub use read::{Damaged, Unresolved, unresolved};
 pub use resolve::resolve;
 pub(crate) use stored::Stored;
 
+use std::borrow::Cow;
+
 use throughline_avro::{DecodeError, Schema, SchemaId};
-use throughline_bus::{Bus, Undecodable};
+use throughline_bus::{Bus, LARGEST_RECORD, Undecodable};
 use throughline_event::{Datum, Micros, Offset, PartitionId, TopicPartition, WorkerName};
 
 use crate::host::now;
@@ -172,6 +174,18 @@ impl DeadLetter {
     /// The id in a key's datum.
     pub fn id_from_key(datum: &[u8]) -> Result<String, DeadLetterError> {
         Ok(throughline_avro::Cursor::new(datum).str()?.to_owned())
+    }
+
+    /// The letter as one record can hold it: an input near the limit does not fit beside its reason,
+    /// and its place stands for it.
+    pub(crate) fn fitting(&self) -> Cow<'_, Self> {
+        let bytes = |part: &Option<Part>| part.as_ref().map_or(0, |part| part.bytes.len());
+        // The id and the place name a topic, whose names end at 249 characters.
+        let most = self.reason.len() + bytes(&self.key) + bytes(&self.value) + 2_048;
+        if self.value.is_none() || most <= LARGEST_RECORD {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self { value: None, ..self.clone() })
     }
 
     /// The datum of the value.

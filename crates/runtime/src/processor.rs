@@ -206,6 +206,10 @@ impl Work<'_> {
 
     fn retry(&mut self, at: &(TopicPartition, Vec<u8>)) -> Result<(), WorkerError> {
         let Some(parked) = self.parking.get(at).cloned() else { return Ok(()) };
+        // Its input did not fit into the letter: without it, it would look like a tombstone.
+        if parked.newest.value.is_none() {
+            return Ok(());
+        }
         let Some(stored) = Stored::new(&parked.newest, &self.host.bus)? else {
             return Ok(());
         };

@@ -80,7 +80,10 @@ pub(crate) fn run<P: Producer>(
                 connector.committed(position);
             }
         }
-        work.waits(&batch.waiting);
+        // Not before every part was looked at, or what waits would seem to be over and to come back.
+        if matches!(captured, Captured::Idle(_)) || !batch.waiting.is_empty() {
+            work.waits(&batch.waiting);
+        }
         work.meter.caught_up(matches!(captured, Captured::Idle(_)));
         if let Captured::Idle(wait) = captured {
             host.shutdown.wait(wait.min(LONGEST_IDLE));
@@ -141,12 +144,17 @@ impl Work {
         let started = Instant::now();
         self.publisher.begin()?;
         let mut differ = store.transaction()?;
+        // Rows that join their documents are told once: what holds them is committed with the position.
+        let divides = !batch.items.iter().any(|item| matches!(item, Item::Rows { .. }));
         for item in &batch.items {
             if let Item::SweepEnd { entity, scope, changed_at, place } = item {
                 let origin = Origin { changed_at: *changed_at, place, ..Origin::default() };
                 // A dump that lost millions of keys is deleted in pieces, each its own transaction:
                 // the position still points before the dump, so a crash repeats it.
                 while !self.delete_unseen(&mut differ, *entity, scope, &origin)? {
+                    if !divides {
+                        continue;
+                    }
                     let offsets = self.publisher.commit()?;
                     differ.commit(&offsets)?;
                     self.publisher.begin()?;

@@ -6,4 +6,5 @@ mod foreign;
 mod lost;
 mod mended;
 mod parked;
+mod rebuilt;
 mod support;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use throughline_bus::{BusError, Outgoing, Partitions, Recovery, TransactionalProducer};
+use throughline_bus::{BusError, Outgoing, Partitions, TransactionalProducer};
 use throughline_connector::{Outputs, ProcessError, Processor, Produced};
 use throughline_event::{Micros, PartitionId, Record, TopicName, TopicPartition, WorkerName};
 
@@ -106,16 +106,8 @@ impl Program {
         letter: &DeadLetter,
         producer: &mut TransactionalProducer,
     ) -> Result<(), BusError> {
-        let partition = letter.partition();
-        let sent = self.send_dead(&letter.id, partition, Some(&letter.to_datum()), producer);
-        match sent {
-            // An input near the limit does not fit beside its reason: its place stands for it.
-            Err(error) if error.recovery() == Recovery::Refuse => {
-                let letter = DeadLetter { value: None, ..letter.clone() };
-                self.send_dead(&letter.id, partition, Some(&letter.to_datum()), producer)
-            }
-            sent => sent,
-        }
+        let datum = letter.fitting().to_datum();
+        self.send_dead(&letter.id, letter.partition(), Some(&datum), producer)
     }
 
     /// Resolves a dead letter.

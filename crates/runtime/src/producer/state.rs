@@ -35,10 +35,13 @@ pub(super) fn catch_up(
             let from = store.next_offset(&at);
             let mut envelope = None;
             let mut differ = store.transaction()?;
+            // Of this partition: a tombstone has the version of what stands before it here.
+            let mut reached = 0;
             let next = read::to_end(host, (worker, WHAT), &at, from, |entry| {
-                apply(&mut differ, published.id, &at, entry, &mut envelope, &mut newest)
+                apply(&mut differ, published.id, &at, entry, &mut envelope, &mut reached)
             })?;
             let Some(next) = next else { return Ok(None) };
+            newest = newest.max(reached);
             differ.commit(&[(at, next)])?;
         }
     }
@@ -113,7 +116,7 @@ fn apply(
     at: &TopicPartition,
     entry: Entry<'_>,
     envelope: &mut Option<EnvelopeSchema>,
-    newest: &mut i64,
+    reached: &mut i64,
 ) -> Result<(), WorkerError> {
     let (offset, record) = match entry {
         Entry::Record(record) => (record.offset, Ok(record)),
@@ -138,7 +141,7 @@ fn apply(
     let key = record.key.ok_or_else(|| damaged("it has no key".into()))?;
     // A tombstone follows the delete event that carried the version.
     let Some(value) = record.value else {
-        return Ok(differ.apply_published(id, key.bytes, None, *newest, None, (at, offset))?);
+        return Ok(differ.apply_published(id, key.bytes, None, *reached, None, (at, offset))?);
     };
     if envelope.as_ref().is_none_or(|known| known.schema() != &**value.schema) {
         let compiled = EnvelopeSchema::new(Schema::clone(value.schema));
@@ -146,7 +149,7 @@ fn apply(
     }
     let envelope = envelope.as_ref().expect("the envelope was compiled above");
     let view = envelope.view(value.bytes).map_err(|error| damaged(error.into()))?;
-    *newest = (*newest).max(view.version);
+    *reached = (*reached).max(view.version);
     let scope = record.headers.iter().find(|(name, _)| name == SCOPE_HEADER);
     let scope = scope.and_then(|(_, scope)| std::str::from_utf8(scope).ok());
     Ok(differ.apply_published(id, key.bytes, view.after, view.version, scope, (at, offset))?)

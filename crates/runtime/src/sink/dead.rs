@@ -157,7 +157,7 @@ impl Dead {
             offset: position.offset,
             timestamp: record.timestamp,
         };
-        let letter = DeadLetter {
+        let mut letter = DeadLetter {
             id: DeadLetter::id_of(&input.partition, input.offset),
             worker: self.worker.clone(),
             stage: DeadLetterStage::Deliver,
@@ -174,6 +174,8 @@ impl Dead {
             key,
             value,
         };
+        // Without its value it would be tried again as a delete.
+        letter.parked &= letter.fitting().value.is_some() == letter.value.is_some();
         self.write(&[addressed(&letter)])?;
         if letter.parked {
             let key = letter.key.as_ref().map(|key| key.bytes.clone()).unwrap_or_default();
@@ -217,7 +219,7 @@ impl Dead {
 type Addressed = (String, PartitionId, Option<Vec<u8>>);
 
 fn addressed(letter: &DeadLetter) -> Addressed {
-    (letter.id.clone(), letter.partition(), Some(letter.to_datum()))
+    (letter.id.clone(), letter.partition(), Some(letter.fitting().to_datum()))
 }
 
 fn is_datum(part: &Part) -> bool {
