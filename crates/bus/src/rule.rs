@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::BusError;
 use crate::options::{BusOptions, base_url};
-use crate::probe::connect;
+use crate::reach::connect;
 
 /// Far more than any answer about one rule.
 const MAX_ANSWER: u64 = 64 << 10;
