@@ -55,12 +55,10 @@ fn of(flow: &Flow, bus: &Bus, worker: &str) -> Result<(WorkerName, Unresolved), 
     if let Some(known) = topics.into_iter().find(|known| known.topic == topic) {
         return Ok((worker, read(bus, &topic, known.partitions)?));
     }
-    let mut names = flow.producers.iter().map(|p| &p.name);
-    let mut names = names
-        .by_ref()
-        .chain(flow.processors.iter().map(|p| &p.name))
-        .chain(flow.sinks.iter().map(|s| &s.name));
-    if names.any(|name| *name == worker) {
+    let producers = flow.producers.iter().map(|p| &p.name);
+    let processors = flow.processors.iter().map(|p| &p.name);
+    let sinks = flow.sinks.iter().map(|s| &s.name);
+    if producers.chain(processors).chain(sinks).any(|name| *name == worker) {
         // It has not run yet.
         return Ok((worker, Unresolved::default()));
     }
@@ -84,6 +82,12 @@ fn read(bus: &Bus, topic: &TopicName, partitions: i32) -> Result<Unresolved, Fai
         ));
     }
     Ok(found)
+}
+
+/// That a worker has no such letter; `what` begins with a space or is empty.
+fn none_with(worker: &WorkerName, what: &str) -> Failure {
+    let text = format!("TL9006: {worker} has no dead letter{what}; see `throughline dlq list`");
+    Failure::new(Exit::Data, text)
 }
 
 /// Whether its key waits for it.
