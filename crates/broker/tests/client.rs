@@ -199,6 +199,23 @@ impl Client {
         }
     }
 
+    /// The time of every end of a transaction in partition 0, in milliseconds since 1970.
+    pub(crate) async fn marker_times(&mut self, name: &str) -> Vec<i64> {
+        let (mut times, mut from) = (Vec::new(), 0);
+        loop {
+            let response = self.fetch(name, from, false, 0).await;
+            let mut stored =
+                response.responses[0].partitions[0].records.clone().unwrap_or_default();
+            if stored.is_empty() {
+                return times;
+            }
+            for record in RecordBatchDecoder::decode(&mut stored).unwrap().records {
+                from = record.offset + 1;
+                times.extend(record.control.then_some(record.timestamp));
+            }
+        }
+    }
+
     /// The offset of partition 0 for a special timestamp.
     pub(crate) async fn offset(&mut self, name: &str, timestamp: i64, committed: bool) -> i64 {
         let partition = ListOffsetsPartition::default().with_timestamp(timestamp);

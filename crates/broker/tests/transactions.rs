@@ -236,6 +236,7 @@ async fn a_transaction_whose_marker_was_cut_off_ends_as_it_was_decided() {
             assert_eq!(write(&mut client, producer, number, &number.to_string()).await, 0);
             assert_eq!(end(&mut client, producer, commit).await, 0);
         }
+        let decided = client.marker_times("t").await;
         files.kill();
         drop(client);
         broker.shutdown().await;
@@ -256,6 +257,9 @@ async fn a_transaction_whose_marker_was_cut_off_ends_as_it_was_decided() {
             .cloned()
             .collect();
         assert_eq!(client.values("t", true).await, expected, "cut {cut}");
+        // With the time of the decision: a later one must never count as older than a marker.
+        let times = client.marker_times("t").await;
+        assert!(decided.starts_with(&times), "cut {cut}: {times:?}, not {decided:?}");
         let ends = *broker.local().watch("t", 0).unwrap().borrow();
         assert_eq!(ends.last_stable_offset, ends.high_watermark, "cut {cut}");
         ended_again += u32::from(ends.high_watermark > all.len() as i64 * 2 - 1 && cut > 0);

@@ -394,12 +394,13 @@ impl Consumer {
     /// A topic that was there when this member was made and is not any more, if one is. A broker that
     /// merely has not heard of a partition yet says the same to the client.
     fn deleted(&self) -> Option<BusError> {
-        self.subscribed.iter().find_map(|topic| match self.topics.info(topic) {
-            Err(BusError::UnknownTopic { topic, .. }) => {
+        // Brokers that do not answer are asked once: each question takes the whole timeout.
+        match self.subscribed.iter().find_map(|topic| self.topics.info(topic).err())? {
+            BusError::UnknownTopic { topic, .. } => {
                 Some(BusError::TopicDeleted { topic, group: self.group.clone() })
             }
             _ => None,
-        })
+        }
     }
 
     /// What this member cannot do in the state that it is in.

@@ -268,10 +268,11 @@ pub enum BusError {
     },
     /// A group's next offset was committed by somebody else.
     #[error(
-        "TL0527: {group} would go on at offset {offset} of {partition}, which another program has \
-         committed: it was a member of the group, and what it read before that offset never \
-         arrived; end it and the worker, then `throughline offsets set {group} {topic} {number} \
-         OFFSET` with the place to go on at, 0 for all of it",
+        "TL0527: {group} would go on at offset {offset} of {partition}, which no worker of this \
+         version has committed; if a tool or an older version did, stop the worker and take the \
+         place over: `throughline offsets set {group} {topic} {number} {offset}`; if a program that \
+         read with the group's name did, what it read never arrived: end it, and set the place \
+         before that, 0 for all of it",
         topic = partition.topic, number = partition.partition
     )]
     ForeignOffset {

@@ -1,11 +1,11 @@
 //! What answers at the addresses of a bus, before anything depends on it.
 
 use std::io::{Read, Write};
-use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::options::BusOptions;
+use crate::reach::connect;
 use crate::schemas::Schemas;
 use crate::topics::Topics;
 use crate::{BusError, rule};
@@ -70,14 +70,6 @@ fn missing(served: &[(i16, i16)]) -> Option<(&'static str, i16, i16)> {
             served.iter().find(|(known, _)| known == key).map_or(-1, |(_, newest)| *newest);
         (newest < *needed).then_some((*api, *needed, newest))
     })
-}
-
-pub(crate) fn connect(address: &str, timeout: Duration) -> std::io::Result<TcpStream> {
-    let address = address.to_socket_addrs()?.next().ok_or(std::io::ErrorKind::NotFound)?;
-    let stream = TcpStream::connect_timeout(&address, timeout)?;
-    stream.set_read_timeout(Some(timeout))?;
-    stream.set_write_timeout(Some(timeout))?;
-    Ok(stream)
 }
 
 /// The APIs of a broker with the newest version of each.

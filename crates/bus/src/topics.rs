@@ -312,7 +312,10 @@ impl Topics {
 
     fn unreachable(&self, error: &KafkaError) -> BusError {
         let (brokers, waited) = (self.brokers.clone(), self.timeout);
-        let reason = why_not(&brokers).unwrap_or_else(|| reason(error));
+        let reason = why_not(&brokers).unwrap_or_else(|| {
+            let error = reason(error);
+            format!("{brokers} takes connections but does not answer like a broker ({error})")
+        });
         BusError::BrokersUnreachable { brokers, waited, reason }
     }
 }

@@ -43,7 +43,7 @@ fn an_offset_that_another_program_has_committed_stops_the_member_until_it_is_set
         let error = member.poll(&mut batch, 100, 1 << 20, PATIENCE).unwrap_err();
         assert_eq!((error.code(), error.recovery()), ("TL0527", Recovery::Stop), "{error}");
         let place = format!("{group} would go on at offset 7 of {at}");
-        let fix = format!("throughline offsets set {group} {topic} 0 OFFSET");
+        let fix = format!("throughline offsets set {group} {topic} 0 7`");
         let text = error.to_string();
         assert!(text.contains(&place) && text.contains(&fix), "{text}");
         assert!(batch.is_empty());

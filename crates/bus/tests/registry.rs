@@ -127,6 +127,23 @@ fn a_web_server_that_is_no_registry_is_told() {
 }
 
 #[test]
+fn a_proxy_that_forbids_a_rule_is_not_taken_for_the_registry() {
+    let bus = start();
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut options = bus.options().clone();
+    options.registry = format!("http://{}", server.local_addr().unwrap());
+    // First the question whether anybody is there.
+    let answers = ["[1]", r#"{"message":"forbidden"}"#, r#"{"message":"forbidden"}"#];
+    let served = std::thread::spawn(move || answers.iter().for_each(|a| serve(&server, a)));
+    let far = Bus::connect(options).unwrap();
+    for error in [far.set_rule("orders", "NONE").unwrap_err(), far.rule(None).unwrap_err()] {
+        assert!(matches!(error, BusError::RegistryUnreachable { .. }), "{error}");
+        assert!(error.to_string().contains("does not answer like a schema registry"), "{error}");
+    }
+    served.join().unwrap();
+}
+
+#[test]
 fn schemas_that_are_of_no_use_here_are_told_with_the_reason() {
     let bus = start();
     for (answer, reason) in [

@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::args::Part;
 use crate::exit::{Exit, Fail, Failure};
-use crate::flow::Flow;
+use crate::flow::{Flow, folders};
 use crate::running::{self, Running};
 use crate::{connectors, output};
 use signals::Signals;
@@ -77,7 +77,7 @@ impl Process {
                         Flush::PageCache => FlushPolicy::PageCache,
                     },
                     metrics: metrics.registry().clone(),
-                    ..EmbeddedOptions::new(config.data.join("bus"))
+                    ..EmbeddedOptions::new(config.data.join(folders::BUS))
                 };
                 Some(runtime.block_on(embedded::start(options)).exit(Exit::Unavailable)?)
             }
@@ -103,7 +103,7 @@ impl Process {
             bus: bus.clone(),
             metrics: metrics.clone(),
             shutdown: shutdown.clone(),
-            state: config.data.join("state"),
+            state: config.data.join(folders::STATE),
             instance: "0".to_owned(),
             batch_bytes: (memory / 4).clamp(64 << 10, 4 << 20),
             partitions: PARTITIONS,

@@ -207,11 +207,13 @@ async fn an_endless_head_is_refused() {
     let (address, _stop) = serve(loopback(), &Metrics::new("1")).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     let head = format!("GET /livez HTTP/1.1\r\nx: {}", "x".repeat(200_000));
-    // It may be closed before all was written.
-    let _ = stream.write_all(head.as_bytes()).await;
+    let written = stream.write_all(head.as_bytes()).await;
     let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer).await;
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 431"), "{answer:?}");
+    let read = stream.read_to_end(&mut answer).await;
+    // A connection that is closed before all of the head was read is reset, and the answer can be
+    // lost with it. One that waits for the end of the head is closed in order.
+    let reset = written.is_err() || read.is_err();
+    assert!(reset || answer.starts_with(b"HTTP/1.1 431"), "{answer:?}");
 }
 
 #[tokio::test]

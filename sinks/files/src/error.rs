@@ -36,6 +36,9 @@ pub(crate) fn unavailable(path: &Path, error: io::Error) -> DeliverError {
 
 /// The folder was taken away while nothing was being written to it: it may come back.
 pub(crate) fn away(folder: &Path, cause: io::Error) -> DeliverError {
+    if !is_gone(&cause) {
+        return unavailable(folder, cause);
+    }
     DeliverError::Unavailable {
         code: REPLACED,
         target: format!("{}, which is no longer the folder that was opened,", folder.display()),
@@ -46,13 +49,22 @@ pub(crate) fn away(folder: &Path, cause: io::Error) -> DeliverError {
     }
 }
 
-/// The folder was taken away while it was written to.
-pub(crate) fn replaced(folder: &Path) -> DeliverError {
+/// The folder was taken away while it was written to. When the file system does not tell whether it
+/// was, nothing is reported as written before it does.
+pub(crate) fn taken_away(folder: &Path, cause: io::Error) -> DeliverError {
+    if !is_gone(&cause) {
+        return unavailable(folder, cause);
+    }
     DeliverError::Halt {
         code: REPLACED,
-        problem: format!("{} was taken away while it was written to", folder.display()),
+        problem: format!("{} was taken away while it was written to: {cause}", folder.display()),
         fix: "mount or move it back and restart; delivery goes on behind its last file".to_owned(),
     }
+}
+
+/// Whether the folder, or the one that was opened, is known not to be there.
+fn is_gone(cause: &io::Error) -> bool {
+    matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 /// A record that cannot be written.
@@ -85,5 +97,31 @@ pub(crate) fn lost(path: &Path) -> DeliverError {
         problem: format!("{}: what was written could not be read back", path.display()),
         fix: "check the disk and restart; delivery goes on behind the last finished file"
             .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use throughline_connector::Disposition;
+
+    use super::*;
+
+    #[test]
+    fn only_a_folder_that_is_known_to_be_gone_needs_a_restart() {
+        let folder = Path::new("target");
+        for kind in [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory] {
+            let error = taken_away(folder, io::Error::new(kind, "its lock is another file"));
+            assert_eq!(error.disposition(), Disposition::Halt);
+            assert!(error.to_string().contains("written to: its lock is another"), "{error}");
+            assert!(away(folder, kind.into()).to_string().starts_with("TL3008"));
+        }
+        // As a network mount says it that does not answer.
+        for kind in [io::ErrorKind::Other, io::ErrorKind::StaleNetworkFileHandle] {
+            for error in [taken_away(folder, kind.into()), away(folder, kind.into())] {
+                assert_eq!(error.disposition(), Disposition::Retry { after: None });
+                assert!(error.to_string().starts_with("TL3003"), "{error}");
+                assert!(std::error::Error::source(&error).is_some(), "{error}");
+            }
+        }
     }
 }

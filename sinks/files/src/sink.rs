@@ -9,7 +9,7 @@ use std::time::Duration;
 use throughline_connector::{BoxError, ConnectError, DeliverError, Receipt, Sink, SinkContext};
 use throughline_event::{Offset, Record, RecordBatch, TopicPartition};
 
-use crate::error::{FOLDER, away, replaced};
+use crate::error::{FOLDER, away, taken_away};
 use crate::lane::Lane;
 use crate::options::{FilesOptions, Settings};
 
@@ -99,7 +99,7 @@ impl FilesSink {
             lane.settle(&self.settings, all)?;
         }
         // What was written meanwhile may be in a folder that nobody sees.
-        self.is_there().map_err(|_| replaced(&self.settings.folder))?;
+        self.found().map_err(|error| taken_away(&self.settings.folder, error))?;
         let durable = |lane: &mut Lane| lane.report().map(|next| (lane.partition.clone(), next));
         Ok(Receipt { next: self.lanes.iter_mut().filter_map(durable).collect() })
     }
@@ -107,14 +107,18 @@ impl FilesSink {
     /// Whether the folder is still the one that was locked. One that was removed or unmounted would
     /// be made anew, and hold the end of the records without their beginning.
     fn is_there(&self) -> Result<(), DeliverError> {
-        let folder = &self.settings.folder;
+        self.found().map_err(|error| away(&self.settings.folder, error))
+    }
+
+    /// Finds the lock that was taken. An error of the kind `NotFound` when it is not there, another
+    /// one when the file system does not tell.
+    fn found(&self) -> io::Result<()> {
         let id = |file: Metadata| (file.dev(), file.ino());
-        let found = fs::metadata(folder.join(LOCK)).map_err(|error| away(folder, error))?;
-        let own = self.lock.metadata().map_err(|error| away(folder, error))?;
-        if id(found) == id(own) {
+        let found = fs::metadata(self.settings.folder.join(LOCK))?;
+        if id(found) == id(self.lock.metadata()?) {
             return Ok(());
         }
-        Err(away(folder, io::Error::other("its lock is another file")))
+        Err(io::Error::new(io::ErrorKind::NotFound, "its lock is another file"))
     }
 
     fn forget(&mut self, partitions: &[TopicPartition]) {

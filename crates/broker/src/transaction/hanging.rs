@@ -40,10 +40,11 @@ impl Transactions {
         for hanging in self.hanging() {
             let Hanging { partition, target, producer } = &hanging;
             let decided = self.decision(&hanging)?;
-            let (commit, epoch) = decided.unwrap_or((false, producer.epoch));
+            let now = store::now_ms();
+            let (commit, epoch, time) = decided.unwrap_or((false, producer.epoch, now));
             let marker = if commit { Marker::Commit } else { Marker::Abort };
-            let (producer, now) = (Producer { epoch, ..*producer }, store::now_ms());
-            let batch = batch::marker(producer, marker, COORDINATOR_EPOCH, now);
+            let producer = Producer { epoch, ..*producer };
+            let batch = batch::marker(producer, marker, COORDINATOR_EPOCH, time);
             let appended = partition.append(batch, Origin::Coordinator, now)?;
             partition.durable(appended.last_offset + 1).await?;
             if target.0 == OFFSETS_TOPIC {
@@ -80,8 +81,8 @@ impl Transactions {
         hanging
     }
 
-    /// Whether the coordinator has committed it, and with which epoch.
-    fn decision(&self, hanging: &Hanging) -> Result<Option<(bool, i16)>, StoreError> {
+    /// Whether the coordinator has committed it, with which epoch, and when it decided so.
+    fn decision(&self, hanging: &Hanging) -> Result<Option<(bool, i16, i64)>, StoreError> {
         let Hanging { partition, target, producer } = hanging;
         let mut after = i64::MIN;
         store::scan(partition, |batch| {
@@ -103,7 +104,7 @@ impl Transactions {
             let epoch = entry.producer.epoch;
             let about = entry.producer.id == producer.id && entry.partitions.contains(target);
             if about && (producer.epoch..=last).contains(&epoch) && entry.updated_ms > after {
-                decided.get_or_insert((commit, epoch));
+                decided.get_or_insert((commit, epoch, entry.updated_ms));
             }
         })?;
         Ok(decided)

@@ -55,12 +55,10 @@ fn of(flow: &Flow, bus: &Bus, worker: &str) -> Result<(WorkerName, Unresolved), 
     if let Some(known) = topics.into_iter().find(|known| known.topic == topic) {
         return Ok((worker, read(bus, &topic, known.partitions)?));
     }
-    let mut names = flow.producers.iter().map(|p| &p.name);
-    let mut names = names
-        .by_ref()
-        .chain(flow.processors.iter().map(|p| &p.name))
-        .chain(flow.sinks.iter().map(|s| &s.name));
-    if names.any(|name| *name == worker) {
+    let producers = flow.producers.iter().map(|p| &p.name);
+    let processors = flow.processors.iter().map(|p| &p.name);
+    let sinks = flow.sinks.iter().map(|s| &s.name);
+    if producers.chain(processors).chain(sinks).any(|name| *name == worker) {
         // It has not run yet.
         return Ok((worker, Unresolved::default()));
     }
@@ -86,6 +84,12 @@ fn read(bus: &Bus, topic: &TopicName, partitions: i32) -> Result<Unresolved, Fai
     Ok(found)
 }
 
+/// That a worker has no such letter; `what` begins with a space or is empty.
+fn none_with(worker: &WorkerName, what: &str) -> Failure {
+    let text = format!("TL9006: {worker} has no dead letter{what}; see `throughline dlq list`");
+    Failure::new(Exit::Data, text)
+}
+
 /// Whether its key waits for it.
 fn state(letter: &DeadLetter) -> &'static str {
     if letter.parked { "parked" } else { "past" }
@@ -98,17 +102,30 @@ struct Group<'l> {
     count: usize,
 }
 
+/// All letters as JSON. Of those that cannot be read only the id and the place are known.
+fn rows(found: &Unresolved) -> Value {
+    let letters = found.letters.iter().map(|letter| {
+        json!({
+            "id": letter.id, "worker": letter.worker, "stage": letter.stage.as_str(),
+            "code": letter.code, "kind": letter.kind, "reason": letter.reason,
+            "place": letter.place, "parked": letter.parked,
+            "failed_at": view::time(letter.failed_at), "damaged": false,
+        })
+    });
+    let damaged = found.damaged.iter().map(|damaged| {
+        json!({
+            "id": damaged.id, "worker": damaged.partition.topic.dead_of(), "stage": null,
+            "code": damaged.error.code(), "kind": null, "reason": chain(&damaged.error),
+            "place": format!("{} offset {}", damaged.partition, damaged.offset), "parked": false,
+            "failed_at": null, "damaged": true,
+        })
+    });
+    letters.chain(damaged).collect()
+}
+
 fn list(global: &Global, found: &Unresolved) -> Result<Exit, Failure> {
     if global.output == Format::Json {
-        let row = |letter: &DeadLetter| {
-            json!({
-                "id": letter.id, "worker": letter.worker, "stage": letter.stage.as_str(),
-                "code": letter.code, "kind": letter.kind, "reason": letter.reason,
-                "place": letter.place, "parked": letter.parked,
-                "failed_at": view::time(letter.failed_at),
-            })
-        };
-        output::line(&Value::from_iter(found.letters.iter().map(row)).to_string())?;
+        output::line(&rows(found).to_string())?;
         return Ok(Exit::Ok);
     }
     let mut groups: BTreeMap<_, Group<'_>> = BTreeMap::new();
@@ -129,4 +146,33 @@ fn list(global: &Global, found: &Unresolved) -> Result<Exit, Failure> {
     }
     output::line(&output::table(&rows))?;
     Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use throughline_event::{Offset, PartitionId, TopicPartition};
+    use throughline_runtime::dead_letter::{Damaged, DeadLetterError};
+
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_letter_that_cannot_be_read_is_listed() {
+        let worker = WorkerName::new("lake").unwrap();
+        let damaged = Damaged {
+            id: "canonical.order/0/7".to_owned(),
+            partition: TopicPartition {
+                topic: TopicName::dead(&worker),
+                partition: PartitionId(0),
+            },
+            offset: Offset(3),
+            error: DeadLetterError::OtherSchema,
+        };
+        let rows = rows(&Unresolved { damaged: vec![damaged], ..Unresolved::default() });
+        let expected = json!([{
+            "id": "canonical.order/0/7", "worker": "lake", "stage": null, "code": "TL0603",
+            "kind": null, "reason": "TL0603: the record is not a dead letter",
+            "place": "dead.lake-0 offset 3", "parked": false, "failed_at": null, "damaged": true,
+        }]);
+        assert_eq!(rows, expected);
+    }
 }

@@ -9,6 +9,12 @@ use throughline_event::{Path, Violations};
 /// The code of a folder inside another one.
 const NESTED: &str = "TL9018";
 
+/// The folder of the embedded bus in the data folder.
+pub(crate) const BUS: &str = "bus";
+
+/// The folder of what workers keep in the data folder.
+pub(crate) const STATE: &str = "state";
+
 /// Checks the folders of sinks against those of producers, and of both against the data folder.
 /// Links are not followed: nothing is looked at but the file.
 pub(crate) fn check(file: &Value, found: &mut Violations) {
@@ -18,7 +24,7 @@ pub(crate) fn check(file: &Value, found: &mut Violations) {
     // The folder of the file itself holds everything, and folders in it are not read.
     let watched = || producers.iter().filter(|(_, folder)| !folder.as_os_str().is_empty());
     for (at, folder) in sinks.iter().chain(&producers) {
-        if ["bus", "state"].iter().any(|part| folder.starts_with(data.join(part))) {
+        if [BUS, STATE].iter().any(|part| folder.starts_with(data.join(part))) {
             let message = "the folder lies inside the data folder, whose files are the log's own";
             found.add(NESTED, at, message, "name a folder outside of `data`");
         }

@@ -35,7 +35,8 @@ pub(super) struct Busy {
 }
 
 impl Busy {
-    /// Answers one request; the connection is not idle meanwhile.
+    /// Answers one request; the connection is not idle meanwhile. It is while the body, which is
+    /// ready then, is still being sent: a client that does not take it has no claim to its place.
     pub(super) async fn answer(self, request: Request, next: Next) -> Response {
         self.idle_since.store(ANSWERS, Ordering::Relaxed);
         let response = next.run(request).await;

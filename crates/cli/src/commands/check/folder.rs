@@ -6,6 +6,7 @@ use std::path::Path;
 use throughline_config::{ByteSize, Config};
 
 use super::Looked;
+use crate::flow::folders::{BUS, STATE};
 
 /// The log keeps 128 MiB in reserve and compaction writes beside what it replaces; with less than
 /// this the disk is full within the day.
@@ -16,7 +17,7 @@ pub(super) fn data(config: &Config) -> Looked {
     let folder = &config.data;
     let existing = folder.ancestors().find(|at| at.exists()).unwrap_or(Path::new("."));
     let mut problems = Vec::new();
-    for part in ["bus", "state"].map(|part| folder.join(part)).iter().filter(|at| at.exists()) {
+    for part in [BUS, STATE].map(|part| folder.join(part)).iter().filter(|at| at.exists()) {
         problems.extend(refused(part));
     }
     problems.extend(refused(existing));

@@ -79,8 +79,7 @@ fn named<'o, 'l>(
     }
     if !unknown.is_empty() {
         let what = format!(" with the id {}, nothing was resolved", unknown.join(", "));
-        let text = format!("TL9006: {worker} has no dead letter{what}; see `throughline dlq list`");
-        return Err(Failure::new(Exit::Data, text));
+        return Err(super::none_with(worker, &what));
     }
     if !parked.is_empty() {
         let parked = parked.join(", ");

@@ -21,8 +21,7 @@ pub(super) fn run(
     let letters: Vec<&DeadLetter> = found.letters.iter().filter(wanted).collect();
     if letters.is_empty() {
         let what = id.map_or_else(String::new, |id| format!(" with the id {id:?}"));
-        let text = format!("TL9006: {worker} has no dead letter{what}; see `throughline dlq list`");
-        return Err(Failure::new(Exit::Data, text));
+        return Err(super::none_with(worker, &what));
     }
     for letter in letters {
         let whole = whole(bus, letter);

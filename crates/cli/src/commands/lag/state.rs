@@ -46,7 +46,7 @@ impl States {
         };
         match get(address) {
             Ok(states) => Self::Told(address, states),
-            Err(error) => Self::Silent(format!("not running: {address} does not answer ({error})")),
+            Err(error) => Self::Silent(silent(address, &error)),
         }
     }
 
@@ -64,6 +64,14 @@ impl States {
             Some(_) => "running".to_owned(),
         }
     }
+}
+
+/// Nobody answers: that says nothing of workers whose process has another port.
+fn silent(address: SocketAddr, error: &std::io::Error) -> String {
+    format!(
+        "unknown: nobody answers at {address} ({error}); parts that `throughline run` starts have \
+         ports of their own"
+    )
 }
 
 fn get(address: SocketAddr) -> std::io::Result<Vec<State>> {
@@ -88,6 +96,13 @@ fn body(answer: &[u8]) -> Option<Vec<State>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn workers_of_another_process_are_not_said_to_be_down() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let told = silent(free, &get(free).unwrap_err());
+        assert!(told.starts_with(&format!("unknown: nobody answers at {free} (")), "{told}");
+    }
 
     #[test]
     fn only_the_answer_of_a_process_of_ours_is_taken() {
