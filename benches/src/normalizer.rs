@@ -7,6 +7,8 @@
 mod handwritten;
 mod orders;
 mod results;
+#[path = "../../processors/normalizer/tests/shipped.rs"]
+mod shipped;
 
 use std::{
     hint::black_box,

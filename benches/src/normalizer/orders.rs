@@ -1,21 +1,17 @@
 //! The sample shop's orders as change events, and its pack.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, path::Path, sync::Arc};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use serde_json::{Map, Value, json};
 use throughline_avro::{Schema, json_to_datum};
-use throughline_config::Catalog;
-use throughline_config::pack::{self, Folder, PackFiles};
 use throughline_event::{
-    Datum, Envelope, EnvelopeSchema, Headers, Micros, Offset, Op, PartitionId, Record, Role,
-    Source, SystemName, TopicName, Version,
+    Datum, Envelope, EnvelopeSchema, Headers, Micros, Offset, Op, PartitionId, Record, Source,
+    SystemName, TopicName, Version,
 };
-use throughline_processor_normalizer::{Pack, PackEntity, Spec, canonical_entities};
+use throughline_processor_normalizer::Spec;
+
+use super::shipped::{self, folder};
 
 /// The instance of the shop.
 pub(super) const SYSTEM: &str = "shop";
@@ -39,10 +35,10 @@ pub(super) struct Events {
 impl Events {
     /// Reads `orders.csv` and groups its lines by order number, as the files producer does.
     pub(super) fn read() -> Result<Self> {
-        let path = folder().join("data/orders.csv");
+        let path = folder("sunrise").join("data/orders.csv");
         let text = read(&path)?;
         let documents = group(&text).with_context(|| format!("{}", path.display()))?;
-        let document = Schema::parse(&read(&folder().join("schemas/order.avsc"))?)?;
+        let document = Schema::parse(&read(&folder("sunrise").join("schemas/order.avsc"))?)?;
         let topic = TopicName::new(format!("cdc.{SYSTEM}.order"))?;
         let envelope = EnvelopeSchema::for_topic(&topic, &document)?;
         let mut orders = Vec::new();
@@ -128,66 +124,14 @@ fn group(csv: &str) -> Result<Vec<Value>> {
     Ok(documents)
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../systems/sunrise")
-}
-
 fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("could not read {}", path.display()))
 }
 
-/// A program with the normalizer and the files producer, and no pack of its own.
-struct Shipped;
-
-impl Catalog for Shipped {
-    fn entities(&self) -> Vec<String> {
-        canonical_entities().iter().map(|entity| entity.name.to_string()).collect()
-    }
-
-    fn kinds(&self, role: Role) -> Vec<String> {
-        if role == Role::Producer { vec!["files".to_owned()] } else { Vec::new() }
-    }
-
-    fn options_schema(&self, _role: Role, _kind: &str) -> Option<Value> {
-        None
-    }
-
-    fn packs(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn pack(&self, _name: &str) -> Option<Arc<dyn PackFiles>> {
-        None
-    }
-}
-
 /// The pack as the configuration loads it, for a system that owns everything.
 pub(super) fn spec() -> Result<Spec> {
-    let loaded = pack::load(Arc::new(Folder::new(folder())), &Shipped)
-        .map_err(|report| anyhow!("{}", report.render(false)))?;
-    let mut entities = Vec::new();
-    for (name, entity) in &loaded.entities {
-        let Some(mapping) = &entity.mapping else { continue };
-        entities.push(PackEntity {
-            name: name.clone(),
-            file: mapping.path.clone(),
-            mapping: mapping.text.clone(),
-            document: Schema::parse(&entity.schema.text)?,
-            canonical: entity.canonical.clone(),
-        });
-    }
-    let defaults = loaded
-        .settings
-        .iter()
-        .filter_map(|(name, setting)| Some((name.clone(), setting.default.clone()?)));
-    let mut settings: Map<String, Value> = defaults.collect();
-    settings.insert("currency".to_owned(), json!(CURRENCY));
-    Ok(Spec {
-        pack: Pack { name: loaded.name.clone(), entities },
-        system: SystemName::new(SYSTEM)?,
-        settings,
-        owned: canonical_entities().iter().map(|entity| entity.name.clone()).collect(),
-    })
+    let settings = Map::from_iter([("currency".to_owned(), json!(CURRENCY))]);
+    shipped::spec("sunrise", SYSTEM, settings).map_err(|error| anyhow!(error))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use throughline_event::EntityName;
 use throughline_processor_normalizer::{Fixtures, Spec};
 
-use crate::packs;
+use crate::{packs, shipped};
 
 /// What became of the lines of a file.
 #[derive(Debug, Default)]
@@ -110,7 +110,7 @@ fn account(spec: Spec, entity: &str, documents: Vec<(usize, Value)>) -> Account 
 }
 
 fn sunrise_orders() -> Vec<(usize, Value)> {
-    let text = std::fs::read_to_string(packs::folder("sunrise").join("data/orders.csv")).unwrap();
+    let text = std::fs::read_to_string(shipped::folder("sunrise").join("data/orders.csv")).unwrap();
     let document = |(number, rows): (String, Vec<Vec<String>>)| {
         let row = |row: &Vec<String>| {
             json!({
@@ -138,7 +138,7 @@ fn every_line_of_the_sunrise_orders_is_accounted_for() {
 
 #[test]
 fn every_row_of_the_sunrise_inventory_is_published() {
-    let text = std::fs::read_to_string(packs::folder("sunrise").join("data/inventory.csv"));
+    let text = std::fs::read_to_string(shipped::folder("sunrise").join("data/inventory.csv"));
     let text = text.unwrap();
     let rows = text.lines().skip(1).map(fields);
     let document = |row: Vec<String>| {

@@ -6,3 +6,4 @@ mod accounts;
 mod packs;
 mod process;
 mod schemas;
+mod shipped;

@@ -1,75 +1,21 @@
 //! The shipped packs: every fixture of every mapping.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use serde_json::{Map, Value, json};
 use throughline_avro::Schema;
-use throughline_config::Catalog;
-use throughline_config::pack::{self, Folder, PackFiles};
-use throughline_event::{EntityName, Role, SystemName};
-use throughline_processor_normalizer::{Fixtures, Pack, PackEntity, Spec, canonical_entities};
+use throughline_event::EntityName;
+use throughline_processor_normalizer::{Fixtures, Spec};
 
-pub(crate) fn folder(pack: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../systems").join(pack)
-}
+use crate::shipped::{self, folder};
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// A binary with this crate in it and no producer.
-struct Normalizing;
-
-impl Catalog for Normalizing {
-    fn entities(&self) -> Vec<String> {
-        canonical_entities().iter().map(|entity| entity.name.to_string()).collect()
-    }
-
-    fn kinds(&self, role: Role) -> Vec<String> {
-        if role == Role::Producer { vec!["files".to_owned()] } else { Vec::new() }
-    }
-
-    fn options_schema(&self, _role: Role, _kind: &str) -> Option<Value> {
-        None
-    }
-
-    fn packs(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn pack(&self, _name: &str) -> Option<Arc<dyn PackFiles>> {
-        None
-    }
-}
-
-/// A pack as the configuration loads it, for a system that owns everything.
 fn spec(name: &str, settings: Value) -> Spec {
-    let loaded = pack::load(Arc::new(Folder::new(folder(name))), &Normalizing);
-    let loaded = loaded.unwrap_or_else(|report| panic!("{}", report.render(false)));
-    let entities = loaded.entities.iter().filter_map(|(name, entity)| {
-        let mapping = entity.mapping.as_ref()?;
-        Some(PackEntity {
-            name: name.clone(),
-            file: mapping.path.clone(),
-            mapping: mapping.text.clone(),
-            document: Schema::parse(&entity.schema.text).unwrap(),
-            canonical: entity.canonical.clone(),
-        })
-    });
-    let pack = Pack { name: loaded.name.clone(), entities: entities.collect() };
-    let defaults = loaded
-        .settings
-        .iter()
-        .filter_map(|(name, setting)| Some((name.clone(), setting.default.clone()?)));
-    let mut all: Map<String, Value> = defaults.collect();
-    all.extend(settings.as_object().unwrap().clone());
-    Spec {
-        pack,
-        system: SystemName::new("shop").unwrap(),
-        settings: all,
-        owned: canonical_entities().iter().map(|entity| entity.name.clone()).collect(),
-    }
+    let Value::Object(settings) = settings else { panic!("{settings} is no object") };
+    shipped::spec(name, "shop", settings).unwrap_or_else(|error| panic!("{error}"))
 }
 
 pub(crate) fn sunrise() -> Spec {

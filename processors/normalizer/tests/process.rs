@@ -13,7 +13,7 @@ use throughline_processor_normalizer::{
     Arena, Engine, LoadErrors, Normalizer, Pack, PackEntity, Spec,
 };
 
-use crate::packs;
+use crate::{packs, shipped};
 
 const DOCUMENT: &str = r#"{"type": "record", "name": "Stock", "fields": [
     {"name": "id", "type": "string"},
@@ -383,7 +383,7 @@ fn everything() -> String {
     let fixtures = throughline_processor_normalizer::Fixtures::load(spec).unwrap();
     let mut text = String::new();
     for entity in entities {
-        let folder = packs::folder("sunrise").join("fixtures").join(entity.as_str());
+        let folder = shipped::folder("sunrise").join("fixtures").join(entity.as_str());
         let mut files: Vec<_> =
             std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
         files.sort();
