@@ -2,11 +2,11 @@
 
 mod append;
 mod refused;
+mod watch;
 mod whole;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use throughline_connector::{
 use throughline_event::{Position, SystemName};
 
 use crate::error::{self, FOLDER, OPTION};
-use crate::folder::{Entry, Folder, MARK, mark, marks};
+use crate::folder::{Entry, Folder, marks};
 use crate::job::{Filling, Job, Step};
 use crate::layout::Layout;
 use crate::mended;
@@ -348,27 +348,6 @@ impl Watch {
         Ok(found)
     }
 
-    /// All files of the folder, and those that the entity reads.
-    fn list(&mut self, turn: &mut Turn<'_, '_>) -> Result<(Vec<Entry>, Vec<Entry>), CaptureError> {
-        let below = self.settings.pattern.folder.clone();
-        let entries = match turn.listed.take() {
-            Some((of, entries)) if of == below => entries,
-            _ => self
-                .folder
-                .list(&below)
-                .map_err(|cause| error::unreadable_folder(&shown_folder(&below), cause))?,
-        };
-        // Only while there is nothing to read: a look that is used is a look of now.
-        if turn.out.batch.items.is_empty() && turn.files == 0 {
-            *turn.listed = Some((below, entries.clone()));
-        }
-        let matching: Vec<Entry> =
-            entries.iter().filter(|e| self.settings.pattern.matches(&e.name)).cloned().collect();
-        let names = names(&matching);
-        self.seen.retain(|name, _| names.contains(name.as_str()));
-        Ok((entries, matching))
-    }
-
     /// Notes how far the file was read.
     fn keep(
         &mut self,
@@ -411,44 +390,6 @@ impl Watch {
         }
         Ok(())
     }
-
-    /// How long this version has been the last one.
-    fn look(&mut self, entry: &Entry) -> &mut Seen {
-        let fresh = Seen {
-            file: entry.file,
-            size: entry.size,
-            modified: entry.modified,
-            since: Instant::now(),
-            done: false,
-            quoted: false,
-            partial: false,
-        };
-        let seen = self.seen.entry(entry.path.clone()).or_insert(fresh);
-        if (seen.file, seen.size, seen.modified) != (entry.file, entry.size, entry.modified) {
-            *seen = fresh;
-        }
-        seen
-    }
-
-    fn version(&self, entry: &Entry, head: Mark) -> Version {
-        Version {
-            file: entry.file,
-            size: entry.size,
-            modified: entry.modified,
-            changed: if self.settings.mode == ModeOptions::Replace { entry.changed } else { 0 },
-            head,
-            options: self.settings.fingerprint,
-        }
-    }
-
-    /// The version of a file that was opened.
-    fn version_of(&self, entry: &Entry, file: &File) -> io::Result<Version> {
-        Ok(self.version(entry, mark(file, 0, entry.size.min(MARK))?))
-    }
-
-    fn open(&self, entry: &Entry) -> Result<Option<File>, CaptureError> {
-        self.folder.file(entry).map_err(|cause| error::unreadable(&entry.path, cause))
-    }
 }
 
 /// Forgets files that are gone, as long as others show that the folder itself is there: an
@@ -481,8 +422,4 @@ fn reading(job: &Job) -> Result<Reading, CaptureError> {
         (reading.version.head, reading.tail) = (head, tail);
     }
     Ok(reading)
-}
-
-fn shown_folder(below: &str) -> String {
-    if below.is_empty() { "the watched folder".to_owned() } else { below.to_owned() }
 }
