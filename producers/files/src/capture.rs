@@ -54,7 +54,8 @@ struct Watch {
     job: Option<Job>,
     /// By name: what it was when it was last looked at, and since when.
     seen: HashMap<String, Seen>,
-    /// By name: deliveries that were read, and the number that the position has of each.
+    /// By name: deliveries that were read or are too many, and the number that the position has of
+    /// each that was read.
     known: HashMap<String, (Version, u64)>,
     /// Append-only files that were read and may be renamed or removed.
     held: HashMap<String, File>,

@@ -59,6 +59,11 @@ impl Watch {
                 look.all = false;
                 if deliver { break } else { continue }
             }
+            let room = !deliver || turn.others + turn.state.weight() < MOST_DELIVERED;
+            if !room && self.known.get(&entry.path).is_some_and(|(of, _)| entry.is(of)) {
+                look.surplus = true;
+                continue;
+            }
             let read = match self.folder.file(entry) {
                 // Another one may stand there since the folder was listed.
                 Ok(None) if deliver => {
@@ -66,20 +71,18 @@ impl Watch {
                     break;
                 }
                 Ok(None) => continue,
-                Ok(Some(file)) => self.whole(entry, file, turn),
+                Ok(Some(file)) => self.whole(entry, file, room, turn),
                 Err(cause) => Err(cause),
             };
             match read {
                 Ok(job) => {
                     turn.files += 1;
-                    let room = !deliver || turn.others + turn.state.weight() < MOST_DELIVERED;
-                    match job {
-                        Some(job) if room => return Ok(Found::Job(Box::new(job))),
-                        // Those behind it are looked at all the same: that some were moved away,
-                        // which makes room, is only seen when all are known.
-                        Some(_) => look.surplus = true,
-                        None => {}
+                    if let Some(job) = job {
+                        return Ok(Found::Job(Box::new(job)));
                     }
+                    // Those behind it are looked at all the same: that some were moved away, which
+                    // makes room, is only seen when all are known.
+                    look.surplus |= !room && !self.is_done(entry, turn.state);
                 }
                 Err(cause) => {
                     self.unread(entry, cause, turn)?;
@@ -156,21 +159,24 @@ impl Watch {
         Ok(())
     }
 
+    /// Opens a complete file; without room for another one it is only noted which one it is.
     fn whole(
         &mut self,
         entry: &Entry,
         file: File,
+        room: bool,
         turn: &mut Turn<'_, '_>,
     ) -> io::Result<Option<Job>> {
         let version = self.complete_version(entry, &file)?;
         let deliver = self.settings.mode == ModeOptions::Deliver;
+        let digest = version.digest();
         // Renamed, or met for the first time since a start.
-        if deliver && turn.state.delivered.holds(version.digest()) {
-            if turn.state.files.remove(&entry.path).is_some() {
-                turn.moved = true;
-                turn.out.push(mended::back(self.entity, &entry.path, &version), 0);
-            }
-            let digest = version.digest();
+        let delivered = deliver && turn.state.delivered.holds(digest);
+        if delivered && turn.state.files.remove(&entry.path).is_some() {
+            turn.moved = true;
+            turn.out.push(mended::back(self.entity, &entry.path, &version), 0);
+        }
+        if delivered || !room {
             self.known.insert(entry.path.clone(), (version, digest));
             return Ok(None);
         }
