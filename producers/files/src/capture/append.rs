@@ -75,6 +75,11 @@ impl Watch {
             }
         }
         forget_gone(turn, matching);
+        // Another file of the same name has a life of its own, and files are held that can be read.
+        let files = &turn.state.files;
+        self.missed.retain(|name| files.contains_key(name));
+        self.finished.retain(|name| files.contains_key(name));
+        self.held.retain(|name, _| files.contains_key(name));
         Ok(Found::Nothing(self.settle))
     }
 
@@ -110,7 +115,7 @@ impl Watch {
         let mut unread = old.is_none();
         if let Some(old) = old {
             if old.fits && !now.as_ref().is_some_and(|now| now.continued) {
-                rename(turn.state, name, &old.path);
+                self.rename(name, &old.path, turn.state);
                 turn.moved = true;
                 return Ok(None);
             }
@@ -173,6 +178,18 @@ impl Watch {
         let size = file.metadata().map_err(readable)?.len();
         let same = continues(&file, size, reading, name)?;
         Ok(same.then(|| Old { file, path: name.to_owned(), size, fits: false }))
+    }
+
+    /// The file goes on under another name, and is not missing there.
+    fn rename(&mut self, from: &str, to: &str, state: &mut EntityState) {
+        if let Some(file) = state.files.remove(from) {
+            state.files.insert(to.to_owned(), file);
+        }
+        if let Some(file) = self.held.remove(from) {
+            self.held.insert(to.to_owned(), file);
+        }
+        self.missed.remove(from);
+        self.finished.remove(from);
     }
 
     /// Reads the old file to its end.
@@ -334,12 +351,6 @@ fn continues(file: &File, size: u64, reading: &Reading, name: &str) -> Result<bo
     let offset = reading.progress.offset;
     let found = marks(file, offset).map_err(|cause| error::unreadable(name, cause))?;
     Ok(size >= offset && found == (reading.version.head, reading.tail))
-}
-
-fn rename(state: &mut EntityState, from: &str, to: &str) {
-    if let Some(file) = state.files.remove(from) {
-        state.files.insert(to.to_owned(), file);
-    }
 }
 
 fn shrunk(name: &str, size: u64, offset: u64) -> CaptureError {
