@@ -131,6 +131,15 @@ pub(crate) struct FileState {
     pub reading: Option<Reading>,
 }
 
+impl FileState {
+    /// Whether another version than this one was refused, or begun and not read to its end.
+    pub(crate) fn unread_but(&self, version: &Version) -> bool {
+        let other = |known: &Version| known != version;
+        self.refused.as_ref().is_some_and(other)
+            || self.reading.as_ref().is_none_or(|reading| other(&reading.version))
+    }
+}
+
 /// What a file is, as far as it can be told without reading all of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Version {

@@ -334,6 +334,7 @@ impl Watch {
             purpose: Purpose::Append { run: None, give_up },
             version,
             snapshot: !turn.state.caught_up,
+            mends: false,
             keys_before: 0,
             known_rejections: 0,
             progress,

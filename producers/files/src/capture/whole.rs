@@ -180,7 +180,12 @@ impl Watch {
             self.known.insert(entry.path.clone(), (version, digest));
             return Ok(None);
         }
-        let known = turn.state.files.get(&entry.path).cloned().unwrap_or_default();
+        let known = turn.state.files.get(&entry.path);
+        // Many send each delivery by the same name: it has other rows than the one before, unless
+        // that was not read to its end.
+        let unread = known.is_some_and(|file| file.unread_but(&version));
+        let mends = !deliver || unread;
+        let known = known.cloned().unwrap_or_default();
         let before = known.reading.filter(|reading| reading.version == version);
         let progress = match &before {
             Some(reading) if deliver && !self.settings.grouped => reading.progress,
@@ -212,6 +217,7 @@ impl Watch {
             purpose,
             version,
             snapshot: !turn.state.caught_up,
+            mends,
             keys_before: known.keys,
             known_rejections: if progress == Progress::START { repeated } else { 0 },
             progress,
