@@ -54,7 +54,7 @@ struct Watch {
     job: Option<Job>,
     /// By name: what it was when it was last looked at, and since when.
     seen: HashMap<String, Seen>,
-    /// By name: deliveries that were read or are too many, and the number that the position has of
+    /// By name: deliveries that were read or have to wait, and the number that the position has of
     /// each that was read.
     known: HashMap<String, (Version, u64)>,
     /// Append-only files that were read and may be renamed or removed.
@@ -109,6 +109,8 @@ struct Look {
     wait: Duration,
     /// It is known of every file which one it is.
     all: bool,
+    /// A delivery is still written: those behind it wait.
+    held: bool,
     /// There was one more than the position can hold.
     surplus: bool,
 }
@@ -335,6 +337,7 @@ impl Watch {
                             next: 0,
                             wait: self.settle,
                             all: true,
+                            held: false,
                             surplus: false,
                         })
                     }

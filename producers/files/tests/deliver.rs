@@ -1,6 +1,6 @@
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use throughline_connector::{CaptureBatch, Captured, Item, Producer as _};
 
 use throughline_event::Position;
@@ -172,4 +172,50 @@ fn a_thousand_deliveries_too_many_are_noticed_in_turns_that_end() {
     let mut log = Log::default();
     log.drain(&mut producer, 1 << 20);
     assert_eq!(documents(&folder, 0, &log).len(), 1_500);
+}
+
+/// How many deliveries the position names.
+fn named(log: &Log) -> usize {
+    let position: Value = serde_json::from_str(log.position.as_ref().unwrap().as_str()).unwrap();
+    position["entities"]["stock"]["delivered"].as_str().unwrap_or_default().len() / 11
+}
+
+#[test]
+fn deliveries_that_were_moved_away_are_forgotten_although_another_one_is_still_written() {
+    for restart in [false, true] {
+        let folder = Folder::new(stock("deliver"));
+        folder.put("stock-1.csv", "sku,stock\na,1\n");
+        folder.put("stock-2.csv", "sku,stock\nb,1\n");
+        let mut producer = folder.producer(None);
+        let mut log = Log::default();
+        log.drain(&mut producer, 1 << 20);
+        assert_eq!(named(&log), 2);
+        folder.append("stock-0.csv", "sku,stock\nc,1\n");
+        folder.rename("stock-1.csv", "away");
+        if restart {
+            producer = folder.producer(log.position.clone());
+        }
+        log.drain(&mut producer, 1 << 20);
+        assert_eq!((named(&log), log.items.len()), (1, 2), "restart {restart}");
+        folder.rename("away", "stock-1.csv");
+        folder.put("stock-0.csv", "sku,stock\nc,1\n");
+        log.drain(&mut producer, 1 << 20);
+        assert_eq!((named(&log), log.items.len()), (3, 4), "what stayed is not read again");
+    }
+}
+
+#[test]
+fn a_delivery_that_was_read_is_not_forgotten_when_it_counts_as_still_written_again() {
+    let mut folder = Folder::new(stock("deliver"));
+    folder.set(&["poll"], json!("10ms"));
+    folder.append("stock-1.csv", "sku,stock\na,1\n");
+    let mut producer = folder.producer(None);
+    let mut log = Log::default();
+    while log.items.is_empty() {
+        log.drain(&mut producer, 1 << 20);
+    }
+    folder.set(&["poll"], json!("1h"));
+    folder.put("stock-2.csv", "sku,stock\nb,1\n");
+    log.drain(&mut folder.producer(log.position.clone()), 1 << 20);
+    assert_eq!((named(&log), log.items.len()), (2, 2));
 }

@@ -53,15 +53,22 @@ impl Watch {
             if self.is_done(entry, turn.state) {
                 continue;
             }
-            if let Some(left) = self.unsettled(entry) {
-                look.wait = look.wait.min(left);
-                // Deliveries are read in the order of their names.
-                look.all = false;
-                if deliver { break } else { continue }
-            }
+            let left = self.unsettled(entry);
             let room = !deliver || turn.others + turn.state.weight() < MOST_DELIVERED;
-            if !room && self.known.get(&entry.path).is_some_and(|(of, _)| entry.is(of)) {
-                look.surplus = true;
+            if deliver && (left.is_some() || look.held || !room) {
+                // Those behind it are looked at all the same: that some were moved away, which
+                // makes room, is only seen when all are known.
+                look.all &= self.identify(entry, turn);
+                if !self.is_done(entry, turn.state) {
+                    look.surplus |= !room;
+                    // Deliveries are read in the order of their names.
+                    look.held |= left.is_some();
+                    look.wait = look.wait.min(left.unwrap_or(look.wait));
+                }
+                continue;
+            }
+            if let Some(left) = left {
+                look.wait = look.wait.min(left);
                 continue;
             }
             let read = match self.folder.file(entry) {
@@ -71,7 +78,7 @@ impl Watch {
                     break;
                 }
                 Ok(None) => continue,
-                Ok(Some(file)) => self.whole(entry, file, room, turn),
+                Ok(Some(file)) => self.whole(entry, file, turn),
                 Err(cause) => Err(cause),
             };
             match read {
@@ -80,9 +87,6 @@ impl Watch {
                     if let Some(job) = job {
                         return Ok(Found::Job(Box::new(job)));
                     }
-                    // Those behind it are looked at all the same: that some were moved away, which
-                    // makes room, is only seen when all are known.
-                    look.surplus |= !room && !self.is_done(entry, turn.state);
                 }
                 Err(cause) => {
                     self.unread(entry, cause, turn)?;
@@ -159,25 +163,41 @@ impl Watch {
         Ok(())
     }
 
-    /// Opens a complete file; without room for another one it is only noted which one it is.
+    /// Notes which delivery a file is; returns whether it was read: it was renamed, or is met for
+    /// the first time since a start.
+    fn note(&mut self, entry: &Entry, version: &Version, turn: &mut Turn<'_, '_>) -> bool {
+        let digest = version.digest();
+        let delivered = turn.state.delivered.holds(digest);
+        if delivered && turn.state.files.remove(&entry.path).is_some() {
+            turn.moved = true;
+            turn.out.push(mended::back(self.entity, &entry.path, version), 0);
+        }
+        self.known.insert(entry.path.clone(), (version.clone(), digest));
+        delivered
+    }
+
+    /// Looks which delivery it is that has to wait; returns whether it is known. What is wrong with
+    /// a file is told when its turn comes.
+    fn identify(&mut self, entry: &Entry, turn: &mut Turn<'_, '_>) -> bool {
+        if self.known.get(&entry.path).is_some_and(|(of, _)| entry.is(of)) {
+            return true;
+        }
+        let Ok(Some(file)) = self.folder.file(entry) else { return false };
+        let Ok(version) = self.complete_version(entry, &file) else { return false };
+        turn.files += 1;
+        self.note(entry, &version, turn);
+        true
+    }
+
     fn whole(
         &mut self,
         entry: &Entry,
         file: File,
-        room: bool,
         turn: &mut Turn<'_, '_>,
     ) -> io::Result<Option<Job>> {
         let version = self.complete_version(entry, &file)?;
         let deliver = self.settings.mode == ModeOptions::Deliver;
-        let digest = version.digest();
-        // Renamed, or met for the first time since a start.
-        let delivered = deliver && turn.state.delivered.holds(digest);
-        if delivered && turn.state.files.remove(&entry.path).is_some() {
-            turn.moved = true;
-            turn.out.push(mended::back(self.entity, &entry.path, &version), 0);
-        }
-        if delivered || !room {
-            self.known.insert(entry.path.clone(), (version, digest));
+        if deliver && self.note(entry, &version, turn) {
             return Ok(None);
         }
         let known = turn.state.files.get(&entry.path);
