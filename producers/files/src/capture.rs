@@ -52,6 +52,8 @@ struct Watch {
     /// How long a file must not change to count as complete.
     settle: Duration,
     job: Option<Job>,
+    /// Why it waits, until a look comes to its end without it.
+    waiting: Option<CaptureError>,
     /// By name: what it was when it was last looked at, and since when.
     seen: HashMap<String, Seen>,
     /// By name: deliveries that were read or have to wait, and the number that the position has of
@@ -176,6 +178,7 @@ impl Producer for FilesProducer {
                 scratch: scratch.clone(),
                 settle: poll,
                 job: None,
+                waiting: None,
                 seen: HashMap::new(),
                 known: HashMap::new(),
                 held: HashMap::new(),
@@ -206,6 +209,7 @@ impl Producer for FilesProducer {
         self.failed = None;
         for watch in &mut self.watches {
             watch.job = None;
+            watch.waiting = None;
             watch.seen.clear();
             watch.known.clear();
             watch.held.clear();
@@ -236,9 +240,12 @@ impl Producer for FilesProducer {
             let (others, listed) = (all - state.weight(), &mut listed);
             let mut turn = Turn { state, moved: false, files: 0, others, listed, out: &mut out };
             match watch.read(&mut turn) {
-                Ok(Some(wait)) => idle = idle.min(wait),
+                Ok(Some(wait)) => {
+                    idle = idle.min(wait);
+                    watch.waiting = None;
+                }
                 Ok(None) => full = true,
-                Err(error) if watch.waits_alone(&error) => turn.out.batch.waiting.push(error),
+                Err(error) if watch.waits_alone(&error) => watch.waiting = Some(error),
                 Err(error) => failed = failed.or(Some(error)),
             }
             moved |= turn.moved;
@@ -248,6 +255,9 @@ impl Producer for FilesProducer {
                 break;
             }
         }
+        // With each batch, also those of entities that had no turn in it.
+        let waiting = self.watches.iter().filter_map(|watch| watch.waiting.as_ref());
+        out.batch.waiting.extend(waiting.filter_map(error::again));
         if moved || !out.batch.items.is_empty() {
             out.batch.position = Some(self.state.to_position());
         }

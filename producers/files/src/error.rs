@@ -119,3 +119,19 @@ pub(crate) fn scratch(error: io::Error) -> CaptureError {
     let source_name = "the scratch folder for sorting dumps".to_owned();
     CaptureError::Unavailable { code: SCRATCH, source_name, cause: Box::new(error) }
 }
+
+/// The same error once more, to be told with another batch; of those that a part of the source can
+/// wait with.
+pub(crate) fn again(error: &CaptureError) -> Option<CaptureError> {
+    Some(match error {
+        CaptureError::Unavailable { code, source_name, cause } => CaptureError::Unavailable {
+            code,
+            source_name: source_name.clone(),
+            cause: cause.to_string().into(),
+        },
+        CaptureError::Halt { code, problem, fix } => {
+            CaptureError::Halt { code, problem: problem.clone(), fix: fix.clone() }
+        }
+        _ => return None,
+    })
+}

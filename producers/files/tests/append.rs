@@ -1,9 +1,9 @@
 use std::fs;
 
 use serde_json::json;
-use throughline_connector::{CaptureError, Item, Producer};
+use throughline_connector::{CaptureBatch, CaptureError, Captured, Item, Producer};
 
-use crate::support::{Folder, Log, Model, ORDERS, orders, read, stock, to_json};
+use crate::support::{Folder, Log, Model, ORDERS, now, orders, read, stock, to_json};
 
 fn rows(folder: &Folder, log: &Log) -> Vec<(String, Vec<String>)> {
     let producer = folder.producer(None);
@@ -283,4 +283,35 @@ fn files_that_are_gone_are_not_held_instead_of_those_that_are_there() {
     fs::remove_file(folder.path("orders.csv")).unwrap();
     log.drain(&mut producer, 1 << 20);
     assert_eq!(rows(&folder, &log).last(), Some(&group("last", &["b"])));
+}
+
+#[test]
+fn a_file_that_waits_is_named_with_each_batch_of_the_others() {
+    let mut folder = Folder::new(orders("append"));
+    for (entity, path) in [("stock", "stock*.csv"), ("store", "store*.csv")] {
+        folder.set(&["entities", entity], stock("append")["stock"].clone());
+        folder.set(&["entities", entity, "path"], json!(path));
+    }
+    folder.append("orders.csv", format!("{ORDERS}1,a,1\n"));
+    let mut producer = folder.producer(None);
+    Log::default().drain(&mut producer, 1 << 20);
+    folder.overwrite("orders.csv", ORDERS);
+    assert!(Log::default().try_drain(&mut producer, 1 << 20).is_err());
+    for name in ["stock.csv", "store.csv"] {
+        folder.append(name, "sku,stock\na,1\nb,1\nc,1\nd,1\n");
+    }
+    let mut batches = 0;
+    loop {
+        let mut batch = CaptureBatch::default();
+        let captured = now(producer.capture(&mut batch, 1)).unwrap();
+        let told: Vec<_> = batch.waiting.iter().map(ToString::to_string).collect();
+        assert!(told.len() == 1 && told[0].starts_with("TL1030"), "batch {batches}: {told:?}");
+        if captured != Captured::More {
+            break;
+        }
+        batches += 1;
+    }
+    assert!(batches >= 8, "{batches}");
+    folder.append("orders.csv", "1,a,1\n");
+    Log::default().drain(&mut producer, 1 << 20);
 }
