@@ -22,7 +22,7 @@ use crate::job::{Filling, Job, Step};
 use crate::layout::Layout;
 use crate::mended;
 use crate::options::{FilesOptions, ModeOptions};
-use crate::position::{EntityState, Mark, Progress, Reading, State, Version};
+use crate::position::{EntityState, MOST_DELIVERED, Mark, Progress, Reading, State, Version};
 use crate::settings::{EntitySettings, Settings};
 
 /// Files of one entity that are read before the others have a turn, and a stop is noticed.
@@ -88,6 +88,8 @@ struct Turn<'t, 'b> {
     moved: bool,
     /// Files that were opened.
     files: usize,
+    /// The last look met more files than the position can hold.
+    surplus: bool,
     /// What the other entities take of the position.
     others: usize,
     /// What the first entity listed, while nothing was read since.
@@ -98,6 +100,12 @@ struct Turn<'t, 'b> {
 impl Turn<'_, '_> {
     fn is_over(&self) -> bool {
         self.out.full() || self.files >= FILES_PER_TURN
+    }
+
+    /// Whether the position can hold the file: it does already, or one more fits.
+    fn has_room(&self, name: &str) -> bool {
+        let weight = self.others + self.state.weight();
+        weight < MOST_DELIVERED || self.state.files.contains_key(name)
     }
 }
 
@@ -113,8 +121,6 @@ struct Look {
     all: bool,
     /// A delivery is still written: those behind it wait.
     held: bool,
-    /// There was one more than the position can hold.
-    surplus: bool,
 }
 
 /// What there is to do for an entity.
@@ -238,7 +244,15 @@ impl Producer for FilesProducer {
             let all: usize = self.state.entities.values().map(EntityState::weight).sum();
             let state = self.state.entities.entry(name.to_owned()).or_default();
             let (others, listed) = (all - state.weight(), &mut listed);
-            let mut turn = Turn { state, moved: false, files: 0, others, listed, out: &mut out };
+            let mut turn = Turn {
+                state,
+                moved: false,
+                files: 0,
+                surplus: false,
+                others,
+                listed,
+                out: &mut out,
+            };
             match watch.read(&mut turn) {
                 Ok(Some(wait)) => {
                     idle = idle.min(wait);
@@ -278,7 +292,7 @@ impl Producer for FilesProducer {
 
 impl Watch {
     /// Whether an error holds up this entity alone, and is looked at again by the next look: the
-    /// state of a log, whose rows must not be overtaken by later ones, or of too many deliveries.
+    /// state of a log, whose rows must not be overtaken by later ones, or of too many files.
     /// Anything else starts the worker again, with a pause that grows.
     fn waits_alone(&self, error: &CaptureError) -> bool {
         let append = self.settings.mode == ModeOptions::Append;
@@ -348,7 +362,6 @@ impl Watch {
                             wait: self.settle,
                             all: true,
                             held: false,
-                            surplus: false,
                         })
                     }
                 };

@@ -56,7 +56,7 @@ pub(crate) const SHRUNK: &str = "TL1030";
 /// An append-only file was written over.
 pub(crate) const REWRITTEN: &str = "TL1031";
 
-/// More deliveries lie in the folder than can be remembered.
+/// More files lie in the folder than can be remembered.
 pub(crate) const TOO_MANY: &str = "TL1032";
 
 /// What is wrong with one row. The reason never repeats a value.

@@ -41,6 +41,13 @@ pub(crate) struct EntityState {
     pub delivered: Delivered,
 }
 
+/// Deliveries that one position can hold: with the names of other files they take about two thirds
+/// of the largest record.
+pub(crate) const MOST_DELIVERED: usize = 50_000;
+
+/// Dumps and append-only files that one position can hold, and deliveries that are refused.
+pub(crate) const MOST_FILES: usize = MOST_DELIVERED / FILE_WEIGHT;
+
 /// What one entry of [`EntityState::files`] takes in the position, counted in deliveries.
 const FILE_WEIGHT: usize = 40;
 

@@ -1,6 +1,6 @@
 use std::os::unix::fs::symlink;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use throughline_connector::{CaptureError, Producer, ProducerContext};
 use throughline_event::{Position, SystemName, WorkerName};
 use throughline_producer_files::FilesProducer;
@@ -350,4 +350,37 @@ fn a_delivery_does_not_mend_an_earlier_one_of_the_same_name() {
     }
     let (whole, rejected) = readings(&log);
     assert_eq!((whole, rejected.len()), (vec![], 3), "whatever the size of the batches");
+}
+
+#[test]
+fn more_files_than_can_be_remembered_wait_until_some_are_moved_away() {
+    for mode in ["append", "replace"] {
+        let folder = Folder::new(stock(mode));
+        folder.put("stock-1.csv", "sku,stock\na,1\n");
+        let first = read(&folder, None).position.unwrap();
+        let mut position: Value = serde_json::from_str(first.as_str()).unwrap();
+        // As many as fit, of which all but the first were moved away while nothing ran.
+        let files = &mut position["entities"]["stock"]["files"];
+        for file in 1..1_250 {
+            let name = format!("stock-away-{file}.csv");
+            files[name] = files["stock-1.csv"].clone();
+        }
+        let mut producer = folder.producer(Some(Position::new(position.to_string())));
+        folder.put("stock-2.csv", "sku,stock\nb,1\n");
+        // A refused one takes as much.
+        folder.put("stock-3.csv", "sku\nc\n");
+        folder.put("stock-1.csv", "sku,stock\na,1\nd,1\n");
+        let mut log = Log::default();
+        let error = log.try_drain(&mut producer, 1 << 20).unwrap_err().to_string();
+        assert!(error.starts_with("TL1032") && error.contains("1250"), "{mode}: {error}");
+        let model = Model::of(&log);
+        assert!(model.documents.keys().any(|key| key.ends_with(b"d")), "{mode}: it is read on");
+        assert!(!model.documents.keys().any(|key| key.ends_with(b"b")), "{mode}");
+        assert_eq!(log.places(), [], "{mode}");
+        log.drain(&mut producer, 1 << 20);
+        let model = Model::of(&log);
+        assert!(model.documents.keys().any(|key| key.ends_with(b"b")), "{mode}");
+        assert_eq!(log.places()[0].0, "TL1020", "{mode}");
+        assert!(log.position.unwrap().as_str().len() < 3_000, "{mode}: the others are forgotten");
+    }
 }

@@ -80,6 +80,9 @@ impl Watch {
         self.missed.retain(|name| files.contains_key(name));
         self.finished.retain(|name| files.contains_key(name));
         self.held.retain(|name, _| files.contains_key(name));
+        if turn.surplus {
+            return Err(self.too_many());
+        }
         Ok(Found::Nothing(self.settle))
     }
 
@@ -272,9 +275,13 @@ impl Watch {
             let read = turn.state.files.get(&other.path).is_some_and(|file| file.reading.is_some());
             other.file == entry.file && other.path != entry.path && read
         };
+        let mut done = known.reading.is_none() && entries.iter().any(linked) || entry.size == 0;
+        if !done && !turn.has_room(&entry.path) {
+            turn.surplus = true;
+            return Ok(None);
+        }
         let Some(file) = self.open(entry)? else { return Ok(None) };
         let readable = |cause| error::unreadable(&entry.path, cause);
-        let mut done = known.reading.is_none() && entries.iter().any(linked) || entry.size == 0;
         if let Some(refused) = &known.refused {
             let head = mark(&file, 0, refused.head.len.into()).map_err(readable)?;
             done |= refused.file == entry.file

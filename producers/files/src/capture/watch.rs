@@ -18,6 +18,7 @@ impl Watch {
         &mut self,
         turn: &mut Turn<'_, '_>,
     ) -> Result<(Vec<Entry>, Vec<Entry>), CaptureError> {
+        turn.surplus = false;
         let below = self.settings.pattern.folder.clone();
         let entries = match turn.listed.take() {
             Some((of, entries)) if of == below => entries,

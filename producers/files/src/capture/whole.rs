@@ -6,32 +6,17 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use throughline_connector::CaptureError;
-use throughline_event::EntityName;
 
 use super::refused::RefusedFile;
 use super::{Found, Look, Turn, Watch, forget_gone, names};
 use crate::convert::Row;
-use crate::error::{self, FILE, TOO_MANY};
+use crate::error::{self, FILE};
 use crate::folder::{Entry, marks};
 use crate::job::{Job, Purpose, groups};
 use crate::mended;
 use crate::options::ModeOptions;
 use crate::position::{EntityState, FileState, Mark, Progress, Version};
 use crate::rows::{Opened, RowReader};
-
-/// Deliveries that one position can hold: with the names of those that are refused they take about
-/// two thirds of the largest record.
-const MOST_DELIVERED: usize = 50_000;
-
-fn too_many(entity: &EntityName) -> CaptureError {
-    CaptureError::Halt {
-        code: TOO_MANY,
-        problem: format!(
-            "there are more deliveries for {entity} than the {MOST_DELIVERED} that are remembered"
-        ),
-        fix: "move those that were read out of the folder: the next ones are then read".to_owned(),
-    }
-}
 
 impl Watch {
     /// The next file, by name, that is complete and was not read.
@@ -54,17 +39,21 @@ impl Watch {
                 continue;
             }
             let left = self.unsettled(entry);
-            let room = !deliver || turn.others + turn.state.weight() < MOST_DELIVERED;
+            let room = turn.has_room(&entry.path);
             if deliver && (left.is_some() || look.held || !room) {
                 // Those behind it are looked at all the same: that some were moved away, which
                 // makes room, is only seen when all are known.
                 look.all &= self.identify(entry, turn);
                 if !self.is_done(entry, turn.state) {
-                    look.surplus |= !room;
+                    turn.surplus |= !room;
                     // Deliveries are read in the order of their names.
                     look.held |= left.is_some();
                     look.wait = look.wait.min(left.unwrap_or(look.wait));
                 }
+                continue;
+            }
+            if !room {
+                turn.surplus = true;
                 continue;
             }
             if let Some(left) = left {
@@ -94,12 +83,15 @@ impl Watch {
                 }
             }
         }
-        if deliver {
+        // How many keys a dump had is known while it is away, unless others need the room.
+        if deliver || turn.surplus {
             forget_gone(turn, &look.matching);
+        }
+        if deliver {
             self.forget_delivered(look, turn);
         }
-        if look.surplus {
-            return Err(too_many(&self.settings.name));
+        if turn.surplus {
+            return Err(self.too_many());
         }
         Ok(Found::Nothing(look.wait))
     }
