@@ -22,7 +22,7 @@ use crate::job::{Filling, Job, Step};
 use crate::layout::Layout;
 use crate::mended;
 use crate::options::{FilesOptions, ModeOptions};
-use crate::position::{EntityState, MOST_DELIVERED, Mark, Progress, Reading, State, Version};
+use crate::position::{EntityState, MOST_DELIVERED, Mark, Progress, State, Underway, Version};
 use crate::settings::{EntitySettings, Settings};
 
 /// Files of one entity that are read before the others have a turn, and a stop is noticed.
@@ -402,11 +402,11 @@ impl Watch {
                 file.reading = None;
             }
             Step::Refused => {
-                file.reading = Some(reading(job)?);
+                file.reading = Some(underway(job)?);
                 file.refused = Some(job.version.clone());
             }
             Step::Pause | Step::Waiting { .. } => {
-                file.reading = Some(reading(job)?);
+                file.reading = Some(underway(job)?);
                 if self.settings.mode == ModeOptions::Append {
                     file.refused = None;
                 }
@@ -436,13 +436,13 @@ fn names(entries: &[Entry]) -> HashSet<&str> {
 }
 
 /// How far a file was read; a dump is read from its begin again after a restart.
-fn reading(job: &Job) -> Result<Reading, CaptureError> {
+fn underway(job: &Job) -> Result<Underway, CaptureError> {
     let mut progress = job.given;
     progress.rejected = progress.rejected.max(job.known_rejections);
     if !job.resumes() {
         progress = Progress { rejected: progress.rejected, ..Progress::START };
     }
-    let mut reading = Reading { version: job.version.clone(), tail: Mark::default(), progress };
+    let mut reading = Underway { version: job.version.clone(), tail: Mark::default(), progress };
     if job.settings.mode == ModeOptions::Append {
         let (head, tail) = marks(job.reader.file(), progress.offset)
             .map_err(|cause| error::unreadable(&job.shown, cause))?;

@@ -135,7 +135,7 @@ pub(crate) struct FileState {
     pub refused: Option<Version>,
     /// The version that is being read; for an append-only file it always is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reading: Option<Reading>,
+    pub reading: Option<Underway>,
 }
 
 impl FileState {
@@ -185,7 +185,7 @@ pub(crate) struct Mark {
 
 /// How far a version was read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Reading {
+pub(crate) struct Underway {
     pub version: Version,
     /// The last bytes that were read, of an append-only file.
     #[serde(default)]
@@ -283,7 +283,7 @@ mod tests {
         let version =
             Version { file: u64::MAX, size: 9, modified: -1, changed: 3, head, options: 5 };
         let progress = Progress { offset: 4, skipping: true, stretch_bad: 2, ..Progress::START };
-        let reading = Reading { version: version.clone(), tail: head, progress };
+        let reading = Underway { version: version.clone(), tail: head, progress };
         let file =
             FileState { applied: Some(version), reading: Some(reading), ..Default::default() };
         let mut state = State::default();

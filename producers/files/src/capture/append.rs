@@ -11,7 +11,7 @@ use crate::convert::Row;
 use crate::error::{self, REWRITTEN, ROTATED, SHRUNK};
 use crate::folder::{Entry, MARK, mark, marks};
 use crate::job::{Job, Purpose, rejection};
-use crate::position::{EntityState, Progress, Reading, Version};
+use crate::position::{EntityState, Progress, Underway, Version};
 use crate::rows::{Opened, RowReader};
 
 /// Open files of which a removed one can still be read to its end.
@@ -140,7 +140,7 @@ impl Watch {
     fn stand<'e>(
         &mut self,
         name: &str,
-        reading: &Reading,
+        reading: &Underway,
         entries: &'e [Entry],
     ) -> Result<Stand<'e>, CaptureError> {
         let listed = entries.iter().find(|entry| entry.path == name && entry.refused.is_none());
@@ -160,7 +160,7 @@ impl Watch {
     fn old(
         &self,
         name: &str,
-        reading: &Reading,
+        reading: &Underway,
         entries: &[Entry],
         state: &EntityState,
     ) -> Result<Option<Old>, CaptureError> {
@@ -200,10 +200,10 @@ impl Watch {
         &mut self,
         name: &str,
         old: Old,
-        reading: Reading,
+        reading: Underway,
         turn: &mut Turn<'_, '_>,
     ) -> Result<Option<Job>, CaptureError> {
-        let Reading { mut version, progress, .. } = reading;
+        let Underway { mut version, progress, .. } = reading;
         version.size = old.size;
         let rest = Rest { shown: &old.path, file: old.file, version, progress, give_up: false };
         let job = self.job(name, rest, turn)?;
@@ -355,7 +355,7 @@ impl Watch {
 }
 
 /// Whether a file begins with all that was read.
-fn continues(file: &File, size: u64, reading: &Reading, name: &str) -> Result<bool, CaptureError> {
+fn continues(file: &File, size: u64, reading: &Underway, name: &str) -> Result<bool, CaptureError> {
     let offset = reading.progress.offset;
     let found = marks(file, offset).map_err(|cause| error::unreadable(name, cause))?;
     Ok(size >= offset && found == (reading.version.head, reading.tail))
