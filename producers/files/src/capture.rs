@@ -2,11 +2,11 @@
 
 mod append;
 mod refused;
+mod watch;
 mod whole;
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,12 +17,12 @@ use throughline_connector::{
 use throughline_event::{Position, SystemName};
 
 use crate::error::{self, FOLDER, OPTION};
-use crate::folder::{Entry, Folder, MARK, mark, marks};
+use crate::folder::{Entry, Folder, marks};
 use crate::job::{Filling, Job, Step};
 use crate::layout::Layout;
 use crate::mended;
 use crate::options::{FilesOptions, ModeOptions};
-use crate::position::{EntityState, Mark, Progress, Reading, State, Version};
+use crate::position::{EntityState, MOST_DELIVERED, Mark, Progress, State, Underway, Version};
 use crate::settings::{EntitySettings, Settings};
 
 /// Files of one entity that are read before the others have a turn, and a stop is noticed.
@@ -52,9 +52,12 @@ struct Watch {
     /// How long a file must not change to count as complete.
     settle: Duration,
     job: Option<Job>,
+    /// Why it waits, until a look comes to its end without it.
+    waiting: Option<CaptureError>,
     /// By name: what it was when it was last looked at, and since when.
     seen: HashMap<String, Seen>,
-    /// By name: deliveries that were read, and the number that the position has of each.
+    /// By name: deliveries that were read or have to wait, and the number that the position has of
+    /// each that was read.
     known: HashMap<String, (Version, u64)>,
     /// Append-only files that were read and may be renamed or removed.
     held: HashMap<String, File>,
@@ -85,6 +88,8 @@ struct Turn<'t, 'b> {
     moved: bool,
     /// Files that were opened.
     files: usize,
+    /// The last look met more files than the position can hold.
+    surplus: bool,
     /// What the other entities take of the position.
     others: usize,
     /// What the first entity listed, while nothing was read since.
@@ -95,6 +100,12 @@ struct Turn<'t, 'b> {
 impl Turn<'_, '_> {
     fn is_over(&self) -> bool {
         self.out.full() || self.files >= FILES_PER_TURN
+    }
+
+    /// Whether the position can hold the file: it does already, or one more fits.
+    fn has_room(&self, name: &str) -> bool {
+        let weight = self.others + self.state.weight();
+        weight < MOST_DELIVERED || self.state.files.contains_key(name)
     }
 }
 
@@ -108,8 +119,8 @@ struct Look {
     wait: Duration,
     /// It is known of every file which one it is.
     all: bool,
-    /// There was one more than the position can hold.
-    surplus: bool,
+    /// A delivery is still written: those behind it wait.
+    held: bool,
 }
 
 /// What there is to do for an entity.
@@ -173,6 +184,7 @@ impl Producer for FilesProducer {
                 scratch: scratch.clone(),
                 settle: poll,
                 job: None,
+                waiting: None,
                 seen: HashMap::new(),
                 known: HashMap::new(),
                 held: HashMap::new(),
@@ -203,6 +215,7 @@ impl Producer for FilesProducer {
         self.failed = None;
         for watch in &mut self.watches {
             watch.job = None;
+            watch.waiting = None;
             watch.seen.clear();
             watch.known.clear();
             watch.held.clear();
@@ -231,11 +244,22 @@ impl Producer for FilesProducer {
             let all: usize = self.state.entities.values().map(EntityState::weight).sum();
             let state = self.state.entities.entry(name.to_owned()).or_default();
             let (others, listed) = (all - state.weight(), &mut listed);
-            let mut turn = Turn { state, moved: false, files: 0, others, listed, out: &mut out };
+            let mut turn = Turn {
+                state,
+                moved: false,
+                files: 0,
+                surplus: false,
+                others,
+                listed,
+                out: &mut out,
+            };
             match watch.read(&mut turn) {
-                Ok(Some(wait)) => idle = idle.min(wait),
+                Ok(Some(wait)) => {
+                    idle = idle.min(wait);
+                    watch.waiting = None;
+                }
                 Ok(None) => full = true,
-                Err(error) if watch.waits_alone(&error) => turn.out.batch.waiting.push(error),
+                Err(error) if watch.waits_alone(&error) => watch.waiting = Some(error),
                 Err(error) => failed = failed.or(Some(error)),
             }
             moved |= turn.moved;
@@ -245,6 +269,9 @@ impl Producer for FilesProducer {
                 break;
             }
         }
+        // With each batch, also those of entities that had no turn in it.
+        let waiting = self.watches.iter().filter_map(|watch| watch.waiting.as_ref());
+        out.batch.waiting.extend(waiting.filter_map(error::again));
         if moved || !out.batch.items.is_empty() {
             out.batch.position = Some(self.state.to_position());
         }
@@ -265,7 +292,7 @@ impl Producer for FilesProducer {
 
 impl Watch {
     /// Whether an error holds up this entity alone, and is looked at again by the next look: the
-    /// state of a log, whose rows must not be overtaken by later ones, or of too many deliveries.
+    /// state of a log, whose rows must not be overtaken by later ones, or of too many files.
     /// Anything else starts the worker again, with a pause that grows.
     fn waits_alone(&self, error: &CaptureError) -> bool {
         let append = self.settings.mode == ModeOptions::Append;
@@ -334,7 +361,7 @@ impl Watch {
                             next: 0,
                             wait: self.settle,
                             all: true,
-                            surplus: false,
+                            held: false,
                         })
                     }
                 };
@@ -346,27 +373,6 @@ impl Watch {
             turn.moved = true;
         }
         Ok(found)
-    }
-
-    /// All files of the folder, and those that the entity reads.
-    fn list(&mut self, turn: &mut Turn<'_, '_>) -> Result<(Vec<Entry>, Vec<Entry>), CaptureError> {
-        let below = self.settings.pattern.folder.clone();
-        let entries = match turn.listed.take() {
-            Some((of, entries)) if of == below => entries,
-            _ => self
-                .folder
-                .list(&below)
-                .map_err(|cause| error::unreadable_folder(&shown_folder(&below), cause))?,
-        };
-        // Only while there is nothing to read: a look that is used is a look of now.
-        if turn.out.batch.items.is_empty() && turn.files == 0 {
-            *turn.listed = Some((below, entries.clone()));
-        }
-        let matching: Vec<Entry> =
-            entries.iter().filter(|e| self.settings.pattern.matches(&e.name)).cloned().collect();
-        let names = names(&matching);
-        self.seen.retain(|name, _| names.contains(name.as_str()));
-        Ok((entries, matching))
     }
 
     /// Notes how far the file was read.
@@ -396,11 +402,11 @@ impl Watch {
                 file.reading = None;
             }
             Step::Refused => {
-                file.reading = Some(reading(job)?);
+                file.reading = Some(underway(job)?);
                 file.refused = Some(job.version.clone());
             }
             Step::Pause | Step::Waiting { .. } => {
-                file.reading = Some(reading(job)?);
+                file.reading = Some(underway(job)?);
                 if self.settings.mode == ModeOptions::Append {
                     file.refused = None;
                 }
@@ -410,44 +416,6 @@ impl Watch {
             self.waits(job, quoted);
         }
         Ok(())
-    }
-
-    /// How long this version has been the last one.
-    fn look(&mut self, entry: &Entry) -> &mut Seen {
-        let fresh = Seen {
-            file: entry.file,
-            size: entry.size,
-            modified: entry.modified,
-            since: Instant::now(),
-            done: false,
-            quoted: false,
-            partial: false,
-        };
-        let seen = self.seen.entry(entry.path.clone()).or_insert(fresh);
-        if (seen.file, seen.size, seen.modified) != (entry.file, entry.size, entry.modified) {
-            *seen = fresh;
-        }
-        seen
-    }
-
-    fn version(&self, entry: &Entry, head: Mark) -> Version {
-        Version {
-            file: entry.file,
-            size: entry.size,
-            modified: entry.modified,
-            changed: if self.settings.mode == ModeOptions::Replace { entry.changed } else { 0 },
-            head,
-            options: self.settings.fingerprint,
-        }
-    }
-
-    /// The version of a file that was opened.
-    fn version_of(&self, entry: &Entry, file: &File) -> io::Result<Version> {
-        Ok(self.version(entry, mark(file, 0, entry.size.min(MARK))?))
-    }
-
-    fn open(&self, entry: &Entry) -> Result<Option<File>, CaptureError> {
-        self.folder.file(entry).map_err(|cause| error::unreadable(&entry.path, cause))
     }
 }
 
@@ -468,21 +436,17 @@ fn names(entries: &[Entry]) -> HashSet<&str> {
 }
 
 /// How far a file was read; a dump is read from its begin again after a restart.
-fn reading(job: &Job) -> Result<Reading, CaptureError> {
+fn underway(job: &Job) -> Result<Underway, CaptureError> {
     let mut progress = job.given;
     progress.rejected = progress.rejected.max(job.known_rejections);
     if !job.resumes() {
         progress = Progress { rejected: progress.rejected, ..Progress::START };
     }
-    let mut reading = Reading { version: job.version.clone(), tail: Mark::default(), progress };
+    let mut reading = Underway { version: job.version.clone(), tail: Mark::default(), progress };
     if job.settings.mode == ModeOptions::Append {
         let (head, tail) = marks(job.reader.file(), progress.offset)
             .map_err(|cause| error::unreadable(&job.shown, cause))?;
         (reading.version.head, reading.tail) = (head, tail);
     }
     Ok(reading)
-}
-
-fn shown_folder(below: &str) -> String {
-    if below.is_empty() { "the watched folder".to_owned() } else { below.to_owned() }
 }

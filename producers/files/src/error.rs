@@ -56,7 +56,7 @@ pub(crate) const SHRUNK: &str = "TL1030";
 /// An append-only file was written over.
 pub(crate) const REWRITTEN: &str = "TL1031";
 
-/// More deliveries lie in the folder than can be remembered.
+/// More files lie in the folder than can be remembered.
 pub(crate) const TOO_MANY: &str = "TL1032";
 
 /// What is wrong with one row. The reason never repeats a value.
@@ -118,4 +118,20 @@ pub(crate) fn unreadable_folder(folder: &str, error: io::Error) -> CaptureError 
 pub(crate) fn scratch(error: io::Error) -> CaptureError {
     let source_name = "the scratch folder for sorting dumps".to_owned();
     CaptureError::Unavailable { code: SCRATCH, source_name, cause: Box::new(error) }
+}
+
+/// The same error once more, to be told with another batch; of those that a part of the source can
+/// wait with.
+pub(crate) fn again(error: &CaptureError) -> Option<CaptureError> {
+    Some(match error {
+        CaptureError::Unavailable { code, source_name, cause } => CaptureError::Unavailable {
+            code,
+            source_name: source_name.clone(),
+            cause: cause.to_string().into(),
+        },
+        CaptureError::Halt { code, problem, fix } => {
+            CaptureError::Halt { code, problem: problem.clone(), fix: fix.clone() }
+        }
+        _ => return None,
+    })
 }

@@ -80,6 +80,9 @@ pub(crate) struct Job {
     pub purpose: Purpose,
     pub version: Version,
     pub snapshot: bool,
+    /// It stands for the earlier versions of its file: what was wrong with them is mended when it
+    /// is read to its end.
+    pub mends: bool,
     /// Keys of the dump before.
     pub keys_before: u64,
     /// Rejections that were published before a restart and are not to be repeated.

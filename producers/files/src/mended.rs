@@ -23,11 +23,12 @@ pub(crate) fn reading(name: &str, of: &Version) -> Reading {
 }
 
 /// Says that what was wrong with other versions of the file is mended, when this step tells it: a
-/// file that was read to its end, or an append-only one that was refused and is read again.
+/// dump that was read to its end, a delivery that was mended in place, or an append-only file that
+/// was refused and is read again.
 pub(crate) fn whole(job: &Job, step: &Step, refused: bool) -> Option<Item> {
     let append = matches!(job.purpose, Purpose::Append { .. });
     let reading = match step {
-        Step::Complete => reading(&job.name, &job.version),
+        Step::Complete if job.mends => reading(&job.name, &job.version),
         // Its versions follow each other; letters about the file itself are of earlier ones.
         Step::Pause | Step::Waiting { .. } if append && refused => {
             Reading { source: job.name.clone(), version: 0 }

@@ -41,6 +41,13 @@ pub(crate) struct EntityState {
     pub delivered: Delivered,
 }
 
+/// Deliveries that one position can hold: with the names of other files they take about two thirds
+/// of the largest record.
+pub(crate) const MOST_DELIVERED: usize = 50_000;
+
+/// Dumps and append-only files that one position can hold, and deliveries that are refused.
+pub(crate) const MOST_FILES: usize = MOST_DELIVERED / FILE_WEIGHT;
+
 /// What one entry of [`EntityState::files`] takes in the position, counted in deliveries.
 const FILE_WEIGHT: usize = 40;
 
@@ -128,7 +135,16 @@ pub(crate) struct FileState {
     pub refused: Option<Version>,
     /// The version that is being read; for an append-only file it always is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reading: Option<Reading>,
+    pub reading: Option<Underway>,
+}
+
+impl FileState {
+    /// Whether another version than this one was refused, or begun and not read to its end.
+    pub(crate) fn unread_but(&self, version: &Version) -> bool {
+        let other = |known: &Version| known != version;
+        self.refused.as_ref().is_some_and(other)
+            || self.reading.as_ref().is_none_or(|reading| other(&reading.version))
+    }
 }
 
 /// What a file is, as far as it can be told without reading all of it.
@@ -169,7 +185,7 @@ pub(crate) struct Mark {
 
 /// How far a version was read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Reading {
+pub(crate) struct Underway {
     pub version: Version,
     /// The last bytes that were read, of an append-only file.
     #[serde(default)]
@@ -267,7 +283,7 @@ mod tests {
         let version =
             Version { file: u64::MAX, size: 9, modified: -1, changed: 3, head, options: 5 };
         let progress = Progress { offset: 4, skipping: true, stretch_bad: 2, ..Progress::START };
-        let reading = Reading { version: version.clone(), tail: head, progress };
+        let reading = Underway { version: version.clone(), tail: head, progress };
         let file =
             FileState { applied: Some(version), reading: Some(reading), ..Default::default() };
         let mut state = State::default();

@@ -1,9 +1,9 @@
 use std::fs;
 
 use serde_json::json;
-use throughline_connector::{CaptureError, Item, Producer};
+use throughline_connector::{CaptureBatch, CaptureError, Captured, Item, Producer};
 
-use crate::support::{Folder, Log, Model, ORDERS, orders, read, stock, to_json};
+use crate::support::{Folder, Log, Model, ORDERS, now, orders, read, stock, to_json};
 
 fn rows(folder: &Folder, log: &Log) -> Vec<(String, Vec<String>)> {
     let producer = folder.producer(None);
@@ -241,4 +241,77 @@ fn a_shrunk_file_holds_up_its_own_entity_and_goes_on_when_it_is_put_back() {
     folder.overwrite("orders.csv", format!("{content}3,c,1\n"));
     log.drain(&mut producer, 1 << 20);
     assert_eq!(rows(&folder, &log).last(), Some(&group("3", &["c"])));
+}
+
+#[test]
+fn a_file_that_came_back_under_the_name_of_one_that_is_gone_is_followed_when_it_is_rotated() {
+    let folder = Folder::new(orders("append"));
+    folder.append("orders-other.csv", format!("{ORDERS}0,o,1\n"));
+    folder.append("orders.csv", format!("{ORDERS}1,a,1\n"));
+    let mut producer = folder.producer(None);
+    let mut log = Log::default();
+    log.drain(&mut producer, 1 << 20);
+    fs::remove_file(folder.path("orders.csv")).unwrap();
+    log.drain(&mut producer, 1 << 20);
+    folder.append("orders.csv", format!("{ORDERS}2,b,1\n"));
+    log.drain(&mut producer, 1 << 20);
+    folder.append("orders.csv", "2,c,1\n");
+    folder.rename("orders.csv", "old-orders");
+    folder.append("orders.csv", format!("{ORDERS}3,d,1\n"));
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!(log.places(), []);
+    let expected = [("0", "o"), ("1", "a"), ("2", "b"), ("2", "c"), ("3", "d")];
+    assert_eq!(rows(&folder, &log), expected.map(|(order, sku)| group(order, &[sku])));
+}
+
+#[test]
+fn files_that_are_gone_are_not_held_instead_of_those_that_are_there() {
+    let folder = Folder::new(orders("append"));
+    folder.append("orders-other.csv", format!("{ORDERS}0,o,1\n"));
+    let mut producer = folder.producer(None);
+    let mut log = Log::default();
+    for file in 0..70 {
+        let name = format!("orders-{file}.csv");
+        folder.append(&name, format!("{ORDERS}{file},a,1\n"));
+        log.drain(&mut producer, 1 << 20);
+        fs::remove_file(folder.path(&name)).unwrap();
+        log.drain(&mut producer, 1 << 20);
+    }
+    folder.append("orders.csv", format!("{ORDERS}last,a,1\n"));
+    log.drain(&mut producer, 1 << 20);
+    folder.append("orders.csv", "last,b,1\n");
+    fs::remove_file(folder.path("orders.csv")).unwrap();
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!(rows(&folder, &log).last(), Some(&group("last", &["b"])));
+}
+
+#[test]
+fn a_file_that_waits_is_named_with_each_batch_of_the_others() {
+    let mut folder = Folder::new(orders("append"));
+    for (entity, path) in [("stock", "stock*.csv"), ("store", "store*.csv")] {
+        folder.set(&["entities", entity], stock("append")["stock"].clone());
+        folder.set(&["entities", entity, "path"], json!(path));
+    }
+    folder.append("orders.csv", format!("{ORDERS}1,a,1\n"));
+    let mut producer = folder.producer(None);
+    Log::default().drain(&mut producer, 1 << 20);
+    folder.overwrite("orders.csv", ORDERS);
+    assert!(Log::default().try_drain(&mut producer, 1 << 20).is_err());
+    for name in ["stock.csv", "store.csv"] {
+        folder.append(name, "sku,stock\na,1\nb,1\nc,1\nd,1\n");
+    }
+    let mut batches = 0;
+    loop {
+        let mut batch = CaptureBatch::default();
+        let captured = now(producer.capture(&mut batch, 1)).unwrap();
+        let told: Vec<_> = batch.waiting.iter().map(ToString::to_string).collect();
+        assert!(told.len() == 1 && told[0].starts_with("TL1030"), "batch {batches}: {told:?}");
+        if captured != Captured::More {
+            break;
+        }
+        batches += 1;
+    }
+    assert!(batches >= 8, "{batches}");
+    folder.append("orders.csv", "1,a,1\n");
+    Log::default().drain(&mut producer, 1 << 20);
 }

@@ -1,6 +1,6 @@
 use std::os::unix::fs::symlink;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use throughline_connector::{CaptureError, Producer, ProducerContext};
 use throughline_event::{Position, SystemName, WorkerName};
 use throughline_producer_files::FilesProducer;
@@ -302,20 +302,23 @@ fn a_file_that_is_read_whole_says_so_and_its_rejections_say_of_which_version_the
         folder.put("stock.csv", format!("sku,stock\n{rows}x,none\n"));
         let log = read(&folder, None);
         let (whole, rejected) = readings(&log);
-        assert_eq!(rejected, [Some(whole[0])], "{mode}: it is good but for a row");
+        // A delivery mends nothing when nothing was refused before it.
+        assert_eq!(whole.len(), usize::from(mode == "replace"));
+        assert!(whole.iter().all(|whole| rejected == [Some(*whole)]), "it is good but for a row");
+        assert_eq!(rejected.len(), 1, "{mode}");
 
         // Refused as a whole: nothing is mended.
         folder.put("stock.csv", "sku,wrong\n1,1\n");
         let refused = read(&folder, log.position);
-        let (none, rejected) = readings(&refused);
-        assert_eq!((none.len(), rejected.len()), (0, 1), "{mode}");
-        assert!(!rejected.contains(&Some(whole[0])) && !rejected.contains(&None), "{mode}");
+        let (none, of_refused) = readings(&refused);
+        assert_eq!((none.len(), of_refused.len()), (0, 1), "{mode}");
+        assert!(of_refused[0].is_some() && of_refused != rejected, "{mode}");
 
         folder.put("stock.csv", format!("sku,stock\n{rows}"));
         let mended = read(&folder, refused.position);
-        let (again, rejected) = readings(&mended);
-        assert_eq!((again.len(), rejected.len()), (1, 0), "{mode}");
-        assert_ne!(again, whole, "{mode}");
+        let (again, none) = readings(&mended);
+        assert_eq!((again.len(), none.len()), (1, 0), "{mode}");
+        assert!(!rejected.contains(&Some(again[0])) && !of_refused.contains(&Some(again[0])));
     }
 }
 
@@ -333,4 +336,51 @@ fn an_append_only_file_that_was_refused_says_when_it_is_read_again() {
     assert_eq!(readings(&log), (vec![0], vec![None]));
     folder.append("stock.csv", "c,3\n");
     assert_eq!(readings(&read(&folder, log.position)), (vec![], vec![]), "said once");
+}
+
+#[test]
+fn a_delivery_does_not_mend_an_earlier_one_of_the_same_name() {
+    let mut log = Log::default();
+    let folder = Folder::new(stock("deliver"));
+    for (delivery, budget) in [(1, 1 << 20), (2, 1 << 20), (3, 1)] {
+        let mut producer = folder.producer(log.position.clone());
+        let rows: String = (0..20).map(|n| format!("{delivery}-{n},1\n")).collect();
+        folder.put("stock.csv", format!("sku,stock\n{rows}x,none\n"));
+        log.drain(&mut producer, budget);
+    }
+    let (whole, rejected) = readings(&log);
+    assert_eq!((whole, rejected.len()), (vec![], 3), "whatever the size of the batches");
+}
+
+#[test]
+fn more_files_than_can_be_remembered_wait_until_some_are_moved_away() {
+    for mode in ["append", "replace"] {
+        let folder = Folder::new(stock(mode));
+        folder.put("stock-1.csv", "sku,stock\na,1\n");
+        let first = read(&folder, None).position.unwrap();
+        let mut position: Value = serde_json::from_str(first.as_str()).unwrap();
+        // As many as fit, of which all but the first were moved away while nothing ran.
+        let files = &mut position["entities"]["stock"]["files"];
+        for file in 1..1_250 {
+            let name = format!("stock-away-{file}.csv");
+            files[name] = files["stock-1.csv"].clone();
+        }
+        let mut producer = folder.producer(Some(Position::new(position.to_string())));
+        folder.put("stock-2.csv", "sku,stock\nb,1\n");
+        // A refused one takes as much.
+        folder.put("stock-3.csv", "sku\nc\n");
+        folder.put("stock-1.csv", "sku,stock\na,1\nd,1\n");
+        let mut log = Log::default();
+        let error = log.try_drain(&mut producer, 1 << 20).unwrap_err().to_string();
+        assert!(error.starts_with("TL1032") && error.contains("1250"), "{mode}: {error}");
+        let model = Model::of(&log);
+        assert!(model.documents.keys().any(|key| key.ends_with(b"d")), "{mode}: it is read on");
+        assert!(!model.documents.keys().any(|key| key.ends_with(b"b")), "{mode}");
+        assert_eq!(log.places(), [], "{mode}");
+        log.drain(&mut producer, 1 << 20);
+        let model = Model::of(&log);
+        assert!(model.documents.keys().any(|key| key.ends_with(b"b")), "{mode}");
+        assert_eq!(log.places()[0].0, "TL1020", "{mode}");
+        assert!(log.position.unwrap().as_str().len() < 3_000, "{mode}: the others are forgotten");
+    }
 }

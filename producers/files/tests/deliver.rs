@@ -1,6 +1,6 @@
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use throughline_connector::{CaptureBatch, Captured, Item, Producer as _};
 
 use throughline_event::Position;
@@ -118,12 +118,12 @@ fn deliveries_of_one_moment_that_are_alike_but_for_their_last_row_are_both_read(
     assert_eq!(read(&folder, None).items.len(), 2_002);
 }
 
-#[test]
-fn more_deliveries_than_can_be_remembered_wait_until_some_are_moved_away() {
+/// A folder with one delivery that was read, and a position with as many as fit, of which all but
+/// that one were moved away while nothing ran.
+fn full() -> (Folder, Position) {
     let folder = Folder::new(stock("deliver"));
     folder.put("stock-1.csv", "sku,stock\na,1\n");
     let first = read(&folder, None).position.unwrap();
-    // As many as fit, of which all but the first were moved away while nothing ran.
     let others: String = (1..50_000)
         .map(|n: u32| {
             let digit = |at: u32| char::from(b'a' + (n / 16_u32.pow(at) % 16) as u8);
@@ -132,8 +132,14 @@ fn more_deliveries_than_can_be_remembered_wait_until_some_are_moved_away() {
         .collect();
     let full = first.as_str().replacen("\"delivered\":\"", &format!("\"delivered\":\"{others}"), 1);
     assert!(full.len() > 500_000);
+    (folder, Position::new(full))
+}
+
+#[test]
+fn more_deliveries_than_can_be_remembered_wait_until_some_are_moved_away() {
+    let (folder, full) = full();
     folder.put("stock-2.csv", "sku,stock\na,2\n");
-    let mut producer = folder.producer(Some(Position::new(full)));
+    let mut producer = folder.producer(Some(full));
     let mut log = Log::default();
     let error = log.try_drain(&mut producer, 1 << 20).unwrap_err();
     assert!(error.to_string().starts_with("TL1032"), "{error}");
@@ -143,4 +149,73 @@ fn more_deliveries_than_can_be_remembered_wait_until_some_are_moved_away() {
     let found: Vec<_> =
         documents(&folder, 0, &log).into_iter().map(|(_, d)| d["stock"].clone()).collect();
     assert_eq!(found, [json!(2)]);
+}
+
+#[test]
+fn a_thousand_deliveries_too_many_are_noticed_in_turns_that_end() {
+    let (folder, full) = full();
+    for file in 0..1_500 {
+        folder.put(&format!("stock-2-{file:04}.csv"), format!("sku,stock\na,{file}\n"));
+    }
+    let mut producer = folder.producer(Some(full));
+    let mut turns = Vec::new();
+    for _ in 0..2 {
+        let mut batch = CaptureBatch::default();
+        let captured = now(producer.capture(&mut batch, 1 << 20)).unwrap();
+        assert!(batch.items.is_empty());
+        let waiting: Vec<_> = batch.waiting.iter().map(ToString::to_string).collect();
+        turns.push((captured == Captured::More, waiting));
+    }
+    let [(true, none), (false, told)] = &turns[..] else { panic!("{turns:?}") };
+    assert!(none.is_empty() && told[0].starts_with("TL1032"), "{turns:?}");
+    // Those that were moved away are forgotten by then, so there is room.
+    let mut log = Log::default();
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!(documents(&folder, 0, &log).len(), 1_500);
+}
+
+/// How many deliveries the position names.
+fn named(log: &Log) -> usize {
+    let position: Value = serde_json::from_str(log.position.as_ref().unwrap().as_str()).unwrap();
+    position["entities"]["stock"]["delivered"].as_str().unwrap_or_default().len() / 11
+}
+
+#[test]
+fn deliveries_that_were_moved_away_are_forgotten_although_another_one_is_still_written() {
+    for restart in [false, true] {
+        let folder = Folder::new(stock("deliver"));
+        folder.put("stock-1.csv", "sku,stock\na,1\n");
+        folder.put("stock-2.csv", "sku,stock\nb,1\n");
+        let mut producer = folder.producer(None);
+        let mut log = Log::default();
+        log.drain(&mut producer, 1 << 20);
+        assert_eq!(named(&log), 2);
+        folder.append("stock-0.csv", "sku,stock\nc,1\n");
+        folder.rename("stock-1.csv", "away");
+        if restart {
+            producer = folder.producer(log.position.clone());
+        }
+        log.drain(&mut producer, 1 << 20);
+        assert_eq!((named(&log), log.items.len()), (1, 2), "restart {restart}");
+        folder.rename("away", "stock-1.csv");
+        folder.put("stock-0.csv", "sku,stock\nc,1\n");
+        log.drain(&mut producer, 1 << 20);
+        assert_eq!((named(&log), log.items.len()), (3, 4), "what stayed is not read again");
+    }
+}
+
+#[test]
+fn a_delivery_that_was_read_is_not_forgotten_when_it_counts_as_still_written_again() {
+    let mut folder = Folder::new(stock("deliver"));
+    folder.set(&["poll"], json!("10ms"));
+    folder.append("stock-1.csv", "sku,stock\na,1\n");
+    let mut producer = folder.producer(None);
+    let mut log = Log::default();
+    while log.items.is_empty() {
+        log.drain(&mut producer, 1 << 20);
+    }
+    folder.set(&["poll"], json!("1h"));
+    folder.put("stock-2.csv", "sku,stock\nb,1\n");
+    log.drain(&mut folder.producer(log.position.clone()), 1 << 20);
+    assert_eq!((named(&log), log.items.len()), (2, 2));
 }

@@ -11,7 +11,7 @@ use crate::convert::Row;
 use crate::error::{self, REWRITTEN, ROTATED, SHRUNK};
 use crate::folder::{Entry, MARK, mark, marks};
 use crate::job::{Job, Purpose, rejection};
-use crate::position::{EntityState, Progress, Reading, Version};
+use crate::position::{EntityState, Progress, Underway, Version};
 use crate::rows::{Opened, RowReader};
 
 /// Open files of which a removed one can still be read to its end.
@@ -75,6 +75,14 @@ impl Watch {
             }
         }
         forget_gone(turn, matching);
+        // Another file of the same name has a life of its own, and files are held that can be read.
+        let files = &turn.state.files;
+        self.missed.retain(|name| files.contains_key(name));
+        self.finished.retain(|name| files.contains_key(name));
+        self.held.retain(|name, _| files.contains_key(name));
+        if turn.surplus {
+            return Err(self.too_many());
+        }
         Ok(Found::Nothing(self.settle))
     }
 
@@ -110,7 +118,7 @@ impl Watch {
         let mut unread = old.is_none();
         if let Some(old) = old {
             if old.fits && !now.as_ref().is_some_and(|now| now.continued) {
-                rename(turn.state, name, &old.path);
+                self.rename(name, &old.path, turn.state);
                 turn.moved = true;
                 return Ok(None);
             }
@@ -132,7 +140,7 @@ impl Watch {
     fn stand<'e>(
         &mut self,
         name: &str,
-        reading: &Reading,
+        reading: &Underway,
         entries: &'e [Entry],
     ) -> Result<Stand<'e>, CaptureError> {
         let listed = entries.iter().find(|entry| entry.path == name && entry.refused.is_none());
@@ -152,7 +160,7 @@ impl Watch {
     fn old(
         &self,
         name: &str,
-        reading: &Reading,
+        reading: &Underway,
         entries: &[Entry],
         state: &EntityState,
     ) -> Result<Option<Old>, CaptureError> {
@@ -175,15 +183,27 @@ impl Watch {
         Ok(same.then(|| Old { file, path: name.to_owned(), size, fits: false }))
     }
 
+    /// The file goes on under another name, and is not missing there.
+    fn rename(&mut self, from: &str, to: &str, state: &mut EntityState) {
+        if let Some(file) = state.files.remove(from) {
+            state.files.insert(to.to_owned(), file);
+        }
+        if let Some(file) = self.held.remove(from) {
+            self.held.insert(to.to_owned(), file);
+        }
+        self.missed.remove(from);
+        self.finished.remove(from);
+    }
+
     /// Reads the old file to its end.
     fn rest(
         &mut self,
         name: &str,
         old: Old,
-        reading: Reading,
+        reading: Underway,
         turn: &mut Turn<'_, '_>,
     ) -> Result<Option<Job>, CaptureError> {
-        let Reading { mut version, progress, .. } = reading;
+        let Underway { mut version, progress, .. } = reading;
         version.size = old.size;
         let rest = Rest { shown: &old.path, file: old.file, version, progress, give_up: false };
         let job = self.job(name, rest, turn)?;
@@ -255,9 +275,13 @@ impl Watch {
             let read = turn.state.files.get(&other.path).is_some_and(|file| file.reading.is_some());
             other.file == entry.file && other.path != entry.path && read
         };
+        let mut done = known.reading.is_none() && entries.iter().any(linked) || entry.size == 0;
+        if !done && !turn.has_room(&entry.path) {
+            turn.surplus = true;
+            return Ok(None);
+        }
         let Some(file) = self.open(entry)? else { return Ok(None) };
         let readable = |cause| error::unreadable(&entry.path, cause);
-        let mut done = known.reading.is_none() && entries.iter().any(linked) || entry.size == 0;
         if let Some(refused) = &known.refused {
             let head = mark(&file, 0, refused.head.len.into()).map_err(readable)?;
             done |= refused.file == entry.file
@@ -317,6 +341,7 @@ impl Watch {
             purpose: Purpose::Append { run: None, give_up },
             version,
             snapshot: !turn.state.caught_up,
+            mends: false,
             keys_before: 0,
             known_rejections: 0,
             progress,
@@ -330,16 +355,10 @@ impl Watch {
 }
 
 /// Whether a file begins with all that was read.
-fn continues(file: &File, size: u64, reading: &Reading, name: &str) -> Result<bool, CaptureError> {
+fn continues(file: &File, size: u64, reading: &Underway, name: &str) -> Result<bool, CaptureError> {
     let offset = reading.progress.offset;
     let found = marks(file, offset).map_err(|cause| error::unreadable(name, cause))?;
     Ok(size >= offset && found == (reading.version.head, reading.tail))
-}
-
-fn rename(state: &mut EntityState, from: &str, to: &str) {
-    if let Some(file) = state.files.remove(from) {
-        state.files.insert(to.to_owned(), file);
-    }
 }
 
 fn shrunk(name: &str, size: u64, offset: u64) -> CaptureError {

@@ -1,11 +1,14 @@
 //! Files and names that are refused as a whole.
 
+use throughline_connector::CaptureError;
+
 use super::{Turn, Watch};
-use crate::error::NOT_A_FILE;
+use crate::error::{NOT_A_FILE, TOO_MANY};
 use crate::folder::Entry;
 use crate::job::rejection;
 use crate::mended;
-use crate::position::{Mark, Version};
+use crate::options::ModeOptions;
+use crate::position::{MOST_DELIVERED, MOST_FILES, Mark, Version};
 
 /// A file that is refused as a whole.
 pub(super) struct RefusedFile<'f> {
@@ -24,6 +27,10 @@ impl Watch {
         turn: &mut Turn<'_, '_>,
     ) {
         let RefusedFile { path, line, code, reason } = refused;
+        if !turn.has_room(path) {
+            turn.surplus = true;
+            return;
+        }
         let file = turn.state.files.entry(path.to_owned()).or_default();
         if file.refused.as_ref() == Some(&version) {
             return;
@@ -34,6 +41,23 @@ impl Watch {
         tracing::warn!(code, file = path, entity = %self.settings.name, reason, "file refused");
         let place = line.map_or(path.to_owned(), |line| format!("{path} line {line}"));
         turn.out.push(rejection(&self.settings, code, place, reason, Vec::new(), reading), 256);
+    }
+
+    /// More files are there than the position can hold.
+    pub(super) fn too_many(&self) -> CaptureError {
+        let (files, most) = match self.settings.mode {
+            ModeOptions::Deliver => ("deliveries", MOST_DELIVERED),
+            ModeOptions::Append | ModeOptions::Replace => ("files", MOST_FILES),
+        };
+        CaptureError::Halt {
+            code: TOO_MANY,
+            problem: format!(
+                "there are more {files} for {} than the {most} that are remembered",
+                self.settings.name
+            ),
+            fix: "move those that were read out of the folder: the next ones are then read"
+                .to_owned(),
+        }
     }
 
     /// Refuses a name that is no file of the folder.

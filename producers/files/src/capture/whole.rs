@@ -6,32 +6,17 @@ use std::io;
 use std::time::{Duration, SystemTime};
 
 use throughline_connector::CaptureError;
-use throughline_event::EntityName;
 
 use super::refused::RefusedFile;
 use super::{Found, Look, Turn, Watch, forget_gone, names};
 use crate::convert::Row;
-use crate::error::{self, FILE, TOO_MANY};
+use crate::error::{self, FILE};
 use crate::folder::{Entry, marks};
 use crate::job::{Job, Purpose, groups};
 use crate::mended;
 use crate::options::ModeOptions;
 use crate::position::{EntityState, FileState, Mark, Progress, Version};
 use crate::rows::{Opened, RowReader};
-
-/// Deliveries that one position can hold: with the names of those that are refused they take about
-/// two thirds of the largest record.
-const MOST_DELIVERED: usize = 50_000;
-
-fn too_many(entity: &EntityName) -> CaptureError {
-    CaptureError::Halt {
-        code: TOO_MANY,
-        problem: format!(
-            "there are more deliveries for {entity} than the {MOST_DELIVERED} that are remembered"
-        ),
-        fix: "move those that were read out of the folder: the next ones are then read".to_owned(),
-    }
-}
 
 impl Watch {
     /// The next file, by name, that is complete and was not read.
@@ -53,11 +38,27 @@ impl Watch {
             if self.is_done(entry, turn.state) {
                 continue;
             }
-            if let Some(left) = self.unsettled(entry) {
+            let left = self.unsettled(entry);
+            let room = turn.has_room(&entry.path);
+            if deliver && (left.is_some() || look.held || !room) {
+                // Those behind it are looked at all the same: that some were moved away, which
+                // makes room, is only seen when all are known.
+                look.all &= self.identify(entry, turn);
+                if !self.is_done(entry, turn.state) {
+                    turn.surplus |= !room;
+                    // Deliveries are read in the order of their names.
+                    look.held |= left.is_some();
+                    look.wait = look.wait.min(left.unwrap_or(look.wait));
+                }
+                continue;
+            }
+            if !room {
+                turn.surplus = true;
+                continue;
+            }
+            if let Some(left) = left {
                 look.wait = look.wait.min(left);
-                // Deliveries are read in the order of their names.
-                look.all = false;
-                if deliver { break } else { continue }
+                continue;
             }
             let read = match self.folder.file(entry) {
                 // Another one may stand there since the folder was listed.
@@ -72,13 +73,8 @@ impl Watch {
             match read {
                 Ok(job) => {
                     turn.files += 1;
-                    let room = !deliver || turn.others + turn.state.weight() < MOST_DELIVERED;
-                    match job {
-                        Some(job) if room => return Ok(Found::Job(Box::new(job))),
-                        // Those behind it are looked at all the same: that some were moved away,
-                        // which makes room, is only seen when all are known.
-                        Some(_) => look.surplus = true,
-                        None => {}
+                    if let Some(job) = job {
+                        return Ok(Found::Job(Box::new(job)));
                     }
                 }
                 Err(cause) => {
@@ -87,12 +83,15 @@ impl Watch {
                 }
             }
         }
-        if deliver {
+        // How many keys a dump had is known while it is away, unless others need the room.
+        if deliver || turn.surplus {
             forget_gone(turn, &look.matching);
+        }
+        if deliver {
             self.forget_delivered(look, turn);
         }
-        if look.surplus {
-            return Err(too_many(&self.settings.name));
+        if turn.surplus {
+            return Err(self.too_many());
         }
         Ok(Found::Nothing(look.wait))
     }
@@ -156,6 +155,32 @@ impl Watch {
         Ok(())
     }
 
+    /// Notes which delivery a file is; returns whether it was read: it was renamed, or is met for
+    /// the first time since a start.
+    fn note(&mut self, entry: &Entry, version: &Version, turn: &mut Turn<'_, '_>) -> bool {
+        let digest = version.digest();
+        let delivered = turn.state.delivered.holds(digest);
+        if delivered && turn.state.files.remove(&entry.path).is_some() {
+            turn.moved = true;
+            turn.out.push(mended::back(self.entity, &entry.path, version), 0);
+        }
+        self.known.insert(entry.path.clone(), (version.clone(), digest));
+        delivered
+    }
+
+    /// Looks which delivery it is that has to wait; returns whether it is known. What is wrong with
+    /// a file is told when its turn comes.
+    fn identify(&mut self, entry: &Entry, turn: &mut Turn<'_, '_>) -> bool {
+        if self.known.get(&entry.path).is_some_and(|(of, _)| entry.is(of)) {
+            return true;
+        }
+        let Ok(Some(file)) = self.folder.file(entry) else { return false };
+        let Ok(version) = self.complete_version(entry, &file) else { return false };
+        turn.files += 1;
+        self.note(entry, &version, turn);
+        true
+    }
+
     fn whole(
         &mut self,
         entry: &Entry,
@@ -164,17 +189,15 @@ impl Watch {
     ) -> io::Result<Option<Job>> {
         let version = self.complete_version(entry, &file)?;
         let deliver = self.settings.mode == ModeOptions::Deliver;
-        // Renamed, or met for the first time since a start.
-        if deliver && turn.state.delivered.holds(version.digest()) {
-            if turn.state.files.remove(&entry.path).is_some() {
-                turn.moved = true;
-                turn.out.push(mended::back(self.entity, &entry.path, &version), 0);
-            }
-            let digest = version.digest();
-            self.known.insert(entry.path.clone(), (version, digest));
+        if deliver && self.note(entry, &version, turn) {
             return Ok(None);
         }
-        let known = turn.state.files.get(&entry.path).cloned().unwrap_or_default();
+        let known = turn.state.files.get(&entry.path);
+        // Many send each delivery by the same name: it has other rows than the one before, unless
+        // that was not read to its end.
+        let unread = known.is_some_and(|file| file.unread_but(&version));
+        let mends = !deliver || unread;
+        let known = known.cloned().unwrap_or_default();
         let before = known.reading.filter(|reading| reading.version == version);
         let progress = match &before {
             Some(reading) if deliver && !self.settings.grouped => reading.progress,
@@ -206,6 +229,7 @@ impl Watch {
             purpose,
             version,
             snapshot: !turn.state.caught_up,
+            mends,
             keys_before: known.keys,
             known_rejections: if progress == Progress::START { repeated } else { 0 },
             progress,
