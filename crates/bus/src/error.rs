@@ -283,6 +283,22 @@ pub enum BusError {
         /// The offset that was committed.
         offset: Offset,
     },
+    /// A group's next offset was once not in the log.
+    #[error(
+        "TL0530: {group} was to go on at offset {offset} of {partition} when the log did not hold it; \
+         what was written since stands where lost records stood, so it may not simply go on: see \
+         `throughline explain TL0526`, then set its place: `throughline offsets set {group} {topic} \
+         {number} OFFSET`",
+        topic = partition.topic, number = partition.partition
+    )]
+    LogCut {
+        /// The partition.
+        partition: TopicPartition,
+        /// The consumer group.
+        group: String,
+        /// The offset that the log did not hold.
+        offset: Offset,
+    },
     /// A topic was deleted while it was read.
     #[error(
         "TL0529: {topic} was deleted while {group} read it, and what it had not read is lost; \
@@ -375,6 +391,7 @@ impl BusError {
             Self::ForeignOffset { .. } => "TL0527",
             Self::GroupInUse { .. } => "TL0528",
             Self::TopicDeleted { .. } => "TL0529",
+            Self::LogCut { .. } => "TL0530",
         }
     }
 }

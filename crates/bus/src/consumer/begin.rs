@@ -1,8 +1,10 @@
 //! Where the partitions of a new assignment begin: never anywhere else than where the group was.
 
 use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{CommitMode, Consumer as _};
 use throughline_event::{Offset, TopicPartition};
 
+use super::lists::list_of_lost;
 use super::{Committed, Consumer, From, offsets_of};
 use crate::BusError;
 use crate::error::{Recovery, reason};
@@ -16,21 +18,38 @@ impl Consumer {
     ///
     /// # Errors
     /// [`BusError::OutOfRange`] when the log does not hold the place any more;
-    /// [`BusError::ForeignOffset`] when another program has committed it.
+    /// [`BusError::ForeignOffset`] when another program has committed it; [`BusError::LogCut`] when
+    /// the log did not hold it once.
     pub(super) fn find_beginnings(&self, list: &mut TopicPartitionList) -> Result<(), BusError> {
         let wanted = offsets_of(list);
+        // Asked for those too that a target gives the place of: it was found missing in the log.
+        let partitions: Vec<_> = wanted.iter().map(|(at, _)| at.clone()).collect();
+        let mut committed =
+            if partitions.is_empty() { Vec::new() } else { self.committed(&partitions)? };
+        for (partition, at) in &committed {
+            if let Some(Committed { offset, lost: true, .. }) = *at {
+                let (partition, group) = (partition.clone(), self.group.clone());
+                return Err(BusError::LogCut { partition, group, offset });
+            }
+        }
         let open =
             |(at, offset): &(TopicPartition, Option<Offset>)| offset.is_none().then(|| at.clone());
         let missing: Vec<_> = wanted.iter().filter_map(open).collect();
-        let committed = if missing.is_empty() { Vec::new() } else { self.committed(&missing)? };
+        committed.retain(|(at, _)| missing.contains(at));
         let sought = |(at, offset): (TopicPartition, Option<Offset>)| {
-            offset.map(|offset| (at, Some(Committed { offset, ours: true })))
+            offset.map(|offset| (at, Some(Committed { offset, ours: true, lost: false })))
         };
         for (partition, begin) in wanted.into_iter().filter_map(sought).chain(committed) {
             let (topic, number) = (partition.topic.clone(), partition.partition.0);
             let log = self.topics.offsets(&topic, partition.partition)?;
             let offset = match begin {
-                Some(begin) => within(partition, &self.group, begin, &log)?,
+                Some(begin) => {
+                    let place = within(partition, &self.group, begin, &log);
+                    if let Err(BusError::OutOfRange { partition, offset, .. }) = &place {
+                        self.lost(partition, *offset);
+                    }
+                    place?
+                }
                 None if self.from == From::Latest => log.end,
                 None => log.start,
             };
@@ -45,6 +64,16 @@ impl Consumer {
             })?;
         }
         Ok(())
+    }
+
+    /// Notes that the log does not hold a place: at the next start it may have grown beyond it, with
+    /// records that stand where others stood.
+    fn lost(&self, partition: &TopicPartition, offset: Offset) {
+        let mark = list_of_lost(partition, offset);
+        if let Err(error) = self.pump.consumer.commit(&mark, CommitMode::Sync) {
+            let reason = reason(&error);
+            tracing::warn!(group = self.group, %partition, reason, "the lost place was not noted");
+        }
     }
 }
 
@@ -79,8 +108,14 @@ mod tests {
         let at = TopicPartition { topic: TopicName::new("a").unwrap(), partition };
         let log = PartitionInfo { partition, start: Offset(5), end: Offset(9) };
         for offset in 0..12 {
-            let of =
-                |ours| within(at.clone(), "g", Committed { offset: Offset(offset), ours }, &log);
+            let of = |ours| {
+                within(
+                    at.clone(),
+                    "g",
+                    Committed { offset: Offset(offset), ours, lost: false },
+                    &log,
+                )
+            };
             assert_eq!(of(true).is_ok(), (5..=9).contains(&offset), "{offset}: {:?}", of(true));
             assert_eq!(of(false).is_ok(), offset == 5, "{offset}: {:?}", of(false));
         }

@@ -10,6 +10,10 @@ use crate::decode::topic_name;
 /// that knows nothing of workers, and that may have done anything or nothing with the records.
 const MARK: &str = "throughline";
 
+/// Stands beside an offset that the log did not hold when a worker wanted to go on there. The log
+/// may have grown beyond it since, with other records.
+const LOST: &str = "throughline: lost";
+
 /// An offset that a group has committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
@@ -17,6 +21,8 @@ pub struct Committed {
     pub offset: Offset,
     /// Whether it was committed by a worker, and not by another program in its group.
     pub ours: bool,
+    /// Whether a worker found that the log did not hold it.
+    pub lost: bool,
 }
 
 pub(crate) fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
@@ -42,9 +48,18 @@ pub(crate) fn list_with_offsets(offsets: &[(TopicPartition, Offset)]) -> TopicPa
 
 /// Offsets with the mark of a worker.
 pub(crate) fn list_to_commit(offsets: &[(TopicPartition, Offset)]) -> TopicPartitionList {
+    marked(offsets, MARK)
+}
+
+/// An offset with the mark that the log did not hold it.
+pub(crate) fn list_of_lost(partition: &TopicPartition, offset: Offset) -> TopicPartitionList {
+    marked(&[(partition.clone(), offset)], LOST)
+}
+
+fn marked(offsets: &[(TopicPartition, Offset)], mark: &str) -> TopicPartitionList {
     let list = list_with_offsets(offsets);
     for mut element in list.elements() {
-        element.set_metadata(MARK);
+        element.set_metadata(mark);
     }
     list
 }
@@ -64,7 +79,8 @@ pub(crate) fn partitions_of(list: &TopicPartitionList) -> Vec<TopicPartition> {
 pub(crate) fn committed_of(list: &TopicPartitionList) -> Vec<(TopicPartition, Option<Committed>)> {
     let committed = |element: &TopicPartitionListElem<'_>| match element.offset() {
         rdkafka::Offset::Offset(offset) => {
-            Some(Committed { offset: Offset(offset), ours: element.metadata() == MARK })
+            let (ours, lost) = (element.metadata() == MARK, element.metadata() == LOST);
+            Some(Committed { offset: Offset(offset), ours, lost })
         }
         _ => None,
     };

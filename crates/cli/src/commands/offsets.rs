@@ -1,7 +1,7 @@
 //! `offsets`: where workers go on, and how to let one that is stopped go on elsewhere.
 
 use serde_json::json;
-use throughline_bus::Bus;
+use throughline_bus::{Bus, Committed};
 use throughline_event::{Offset, PartitionId, TopicName, TopicPartition, WorkerName};
 use throughline_runtime::positions;
 
@@ -62,7 +62,11 @@ fn list(global: &Global, flow: &Flow, bus: &Bus, worker: Option<&str>) -> Result
         let topics = super::lag::existing(bus, &topics)?;
         for (at, committed) in bus.committed(&group, &topics).exit(Exit::Unavailable)? {
             let offset = committed.map(|committed| committed.offset);
-            let by = committed.map(|c| if c.ours { "the worker" } else { "another program" });
+            let by = committed.map(|c| match c {
+                Committed { lost: true, .. } => "nobody: the log did not hold it",
+                Committed { ours: true, .. } => "the worker",
+                _ => "another program",
+            });
             let shown = offset.map_or_else(|| "none".to_owned(), |offset| offset.to_string());
             let (topic, number) = (at.topic.as_str(), at.partition.to_string());
             let row = [name.as_str(), topic, &number, &shown, by.unwrap_or_default()];
