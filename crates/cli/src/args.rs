@@ -258,6 +258,10 @@ pub(crate) enum Offsets {
         partition: Option<i32>,
         /// The offset of the record to go on with; 0 for all of them.
         offset: Option<i64>,
+        /// For `beginning`: what the producer has published was dealt with, or none of its entities
+        /// appends rows to documents.
+        #[arg(long, conflicts_with = "partition")]
+        anyway: bool,
     },
 }
 

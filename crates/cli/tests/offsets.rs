@@ -63,7 +63,9 @@ fn lag_tells_what_every_worker_does_and_offsets_where_it_goes_on() {
     refused(&sandbox, &["offsets", "set", "shop", "canonical.order", "0", "0"], 64, &["TL9026"]);
     refused(&sandbox, &["offsets", "set", "nobody", topic, "0", "0"], 64, &["TL9004", "lake"]);
     refused(&sandbox, &["offsets", "set", "shop-exports", "0"], 64, &["TL9026", "beginning"]);
-    let begin = sandbox.output(&["offsets", "set", "shop-exports", "beginning"]);
+    let begin = ["offsets", "set", "shop-exports", "beginning"];
+    refused(&sandbox, &begin, 64, &["TL9028", "--anyway"]);
+    let begin = sandbox.output(&[&begin[..], &["--anyway"]].concat());
     assert!(text(&begin.stdout).contains("from the beginning"), "{}", text(&begin.stderr));
     assert_eq!(bus.drain(), Some(0), "{}", sandbox.logs());
 }
