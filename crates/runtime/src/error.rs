@@ -48,6 +48,22 @@ pub enum WorkerError {
         #[source]
         source: BoxError,
     },
+    /// Columns were changed so that what was published does not fit them.
+    #[error(
+        "TL0613: what was published of {entity} does not fit its columns any more, at offset {offset} \
+         of {partition}; undo the change, or publish the entity under another name"
+    )]
+    OtherColumns {
+        /// The entity.
+        entity: EntityName,
+        /// The partition.
+        partition: TopicPartition,
+        /// The offset of the record that does not fit.
+        offset: Offset,
+        /// Which field, and why.
+        #[source]
+        source: BoxError,
+    },
     /// The source's position is gone, and what was published from it is not.
     #[error(
         "TL0611: {topic} holds no position of {worker}, which has published up to version \
@@ -138,6 +154,7 @@ impl WorkerError {
             Self::Deliver(error) => matches!(error, DeliverError::Halt { .. }),
             Self::Entity { .. }
             | Self::DamagedRecord { .. }
+            | Self::OtherColumns { .. }
             | Self::PositionLost { .. }
             | Self::TooManyParked { .. }
             | Self::OtherTarget { .. }

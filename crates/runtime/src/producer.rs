@@ -3,6 +3,7 @@
 //! The state store's own transaction spans the Kafka transaction and is committed after it; a crash
 //! between the two leaves the store behind the topic, from which it is caught up at the start.
 
+mod columns;
 mod publish;
 mod state;
 

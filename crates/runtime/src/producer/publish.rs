@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 
+use throughline_avro::Schema;
 use throughline_bus::{Outgoing, Partitions, TransactionalProducer};
 use throughline_connector::{CapturedEntity, PartitionRule, ProducerContext, Reading, Rejection};
 use throughline_document::{EntityId, EntityShape, Store};
@@ -40,7 +41,9 @@ pub(super) struct Origin<'a> {
 pub(super) struct Published {
     pub(super) id: EntityId,
     pub(super) target: Target,
-    name: EntityName,
+    /// The schema of its events.
+    pub(super) envelope: Schema,
+    pub(super) name: EntityName,
 }
 
 /// Writes everything that one producer writes.
@@ -227,5 +230,6 @@ fn published(
         })?,
         name: entity.name.clone(),
         target: Target::prepare(&host.bus, &topic, partitions, (&key, envelope.schema()))?,
+        envelope: envelope.schema().clone(),
     })
 }

@@ -1,12 +1,17 @@
 //! The producer's state store: opened, and caught up from the producer's own topics.
 
-use throughline_avro::Schema;
+use std::sync::Arc;
+
+use throughline_avro::{Node, Schema};
 use throughline_bus::{BusError, Entry, Unreadable};
 use throughline_connector::BoxError;
-use throughline_document::{Differ, EntityId, Store};
-use throughline_event::{EnvelopeSchema, Offset, PartitionId, Record, TopicPartition, WorkerName};
+use throughline_document::{Differ, Store};
+use throughline_event::{
+    EnvelopeError, EnvelopeSchema, Offset, PartitionId, Record, TopicPartition, WorkerName,
+};
 
-use super::publish::{Publisher, READING_HEADER, SCOPE_HEADER, SOURCE_HEADER};
+use super::columns;
+use super::publish::{Published, Publisher, READING_HEADER, SCOPE_HEADER, SOURCE_HEADER};
 use crate::dead_letter::read::id_of;
 use crate::{Host, WorkerError, read};
 
@@ -33,12 +38,12 @@ pub(super) fn catch_up(
         for partition in (0..published.target.partitions).map(PartitionId) {
             let at = TopicPartition { topic: published.target.topic.clone(), partition };
             let from = store.next_offset(&at);
-            let mut envelope = None;
+            let mut written = None;
             let mut differ = store.transaction()?;
             // Of this partition: a tombstone has the version of what stands before it here.
             let mut reached = 0;
             let next = read::to_end(host, (worker, WHAT), &at, from, |entry| {
-                apply(&mut differ, published.id, &at, entry, &mut envelope, &mut reached)
+                apply(&mut differ, published, &at, entry, &mut written, &mut reached)
             })?;
             let Some(next) = next else { return Ok(None) };
             newest = newest.max(reached);
@@ -109,13 +114,29 @@ fn letter(
     Ok(())
 }
 
+/// The schema that the last record was written with.
+struct Written {
+    envelope: EnvelopeSchema,
+    /// The types of its documents and of those of now, where they are not the same.
+    other: Option<(Arc<Node>, Arc<Node>)>,
+}
+
+impl Written {
+    fn new(schema: &Schema, now: &Schema) -> Result<Self, EnvelopeError> {
+        let envelope = EnvelopeSchema::new(schema.clone())?;
+        let same = schema.canonical_text() == now.canonical_text();
+        let types = || columns::document(schema).zip(columns::document(now));
+        Ok(Self { envelope, other: if same { None } else { types() } })
+    }
+}
+
 /// One record of the producer's own topic.
 fn apply(
     differ: &mut Differ<'_>,
-    id: EntityId,
+    published: &Published,
     at: &TopicPartition,
     entry: Entry<'_>,
-    envelope: &mut Option<EnvelopeSchema>,
+    written: &mut Option<Written>,
     reached: &mut i64,
 ) -> Result<(), WorkerError> {
     let (offset, record) = match entry {
@@ -129,6 +150,7 @@ fn apply(
             }
         },
     };
+    let id = published.id;
     let damaged = |source: BoxError| WorkerError::DamagedRecord {
         partition: at.clone(),
         offset,
@@ -143,14 +165,33 @@ fn apply(
     let Some(value) = record.value else {
         return Ok(differ.apply_published(id, key.bytes, None, *reached, None, (at, offset))?);
     };
-    if envelope.as_ref().is_none_or(|known| known.schema() != &**value.schema) {
-        let compiled = EnvelopeSchema::new(Schema::clone(value.schema));
-        *envelope = Some(compiled.map_err(|error| damaged(error.into()))?);
+    if written.as_ref().is_none_or(|known| known.envelope.schema() != &**value.schema) {
+        let compiled = Written::new(value.schema, &published.envelope);
+        *written = Some(compiled.map_err(|error| damaged(error.into()))?);
     }
-    let envelope = envelope.as_ref().expect("the envelope was compiled above");
-    let view = envelope.view(value.bytes).map_err(|error| damaged(error.into()))?;
+    let written = written.as_ref().expect("the envelope was compiled above");
+    let view = written.envelope.view(value.bytes).map_err(|error| damaged(error.into()))?;
     *reached = (*reached).max(view.version);
     let scope = record.headers.iter().find(|(name, _)| name == SCOPE_HEADER);
     let scope = scope.and_then(|(_, scope)| std::str::from_utf8(scope).ok());
-    Ok(differ.apply_published(id, key.bytes, view.after, view.version, scope, (at, offset))?)
+    // What stands in the store becomes `before` in events of the schema of now.
+    let converted = match (view.after, &written.other) {
+        (Some(after), Some((from, to))) => {
+            let converted = columns::converted(from, to, after);
+            Some(converted.map_err(|source| other_columns(published, at, offset, source))?)
+        }
+        _ => None,
+    };
+    let after = converted.as_deref().or(view.after);
+    Ok(differ.apply_published(id, key.bytes, after, view.version, scope, (at, offset))?)
+}
+
+fn other_columns(
+    published: &Published,
+    at: &TopicPartition,
+    offset: Offset,
+    source: BoxError,
+) -> WorkerError {
+    let (entity, partition) = (published.name.clone(), at.clone());
+    WorkerError::OtherColumns { entity, partition, offset, source }
 }
