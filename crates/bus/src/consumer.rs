@@ -266,7 +266,7 @@ impl Consumer {
     /// Commits the next offsets and returns when the broker has them.
     ///
     /// # Errors
-    /// With [`Recovery::Retry`](crate::Recovery::Retry) when the group is being rebalanced or the
+    /// With [`Recovery::Retry`] when the group is being rebalanced or the
     /// coordinator is away: poll on, and commit again if the partition is still held.
     pub fn commit(&self, offsets: &[(TopicPartition, Offset)]) -> Result<(), BusError> {
         if offsets.is_empty() {

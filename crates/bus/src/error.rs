@@ -312,8 +312,7 @@ pub enum BusError {
     },
     /// Offsets of a group were to be set while it has members.
     #[error(
-        "TL0528: {group} has members that read: stop its worker, wait ten seconds if it was killed, \
-         and try again"
+        "TL0528: {group} has members that read: stop its worker, wait ten seconds, and try again"
     )]
     GroupInUse {
         /// The consumer group.

@@ -54,6 +54,8 @@ struct Watch {
     job: Option<Job>,
     /// Why it waits, until a look comes to its end without it.
     waiting: Option<CaptureError>,
+    /// No file fits the pattern, which was told.
+    empty: bool,
     /// By name: what it was when it was last looked at, and since when.
     seen: HashMap<String, Seen>,
     /// By name: deliveries that were read or have to wait, and the number that the position has of
@@ -185,6 +187,7 @@ impl Producer for FilesProducer {
                 settle: poll,
                 job: None,
                 waiting: None,
+                empty: false,
                 seen: HashMap::new(),
                 known: HashMap::new(),
                 held: HashMap::new(),

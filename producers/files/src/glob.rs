@@ -1,11 +1,24 @@
 //! File name patterns: `*` for any characters, `?` for one.
 
+use std::fmt;
+
 /// A pattern for names in one folder.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     /// Folders between the watched one and the files, taken literally; empty for none.
     pub folder: String,
     name: Vec<char>,
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name: String = self.name.iter().collect();
+        if self.folder.is_empty() {
+            f.write_str(&name)
+        } else {
+            write!(f, "{}/{name}", self.folder)
+        }
+    }
 }
 
 impl Pattern {
