@@ -115,13 +115,12 @@ impl Watch {
     }
 
     fn was_done(&self, file: &FileState, entry: &Entry) -> bool {
+        // A dump is read again when its description changed.
+        let same = |of: &&Version| entry.is(of) && of.options == self.settings.fingerprint;
         // One that could not even be opened is tried again: no listing tells of new permissions.
-        let refused = |v: &Version| {
-            entry.is(v) && v.options == self.settings.fingerprint && v.head != Mark::default()
-        };
-        file.refused.as_ref().is_some_and(refused)
-            // A dump is read again when its description changed.
-            || file.applied.as_ref().is_some_and(|v| entry.is(v) && v.options == self.settings.fingerprint)
+        let opened = |of: &Version| of.head != Mark::default();
+        let refused = file.refused.as_ref().filter(same);
+        refused.is_some_and(opened) || file.applied.as_ref().filter(same).is_some()
     }
 
     /// How long until the file counts as complete; nothing when it does.
