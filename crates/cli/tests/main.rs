@@ -5,6 +5,7 @@
     reason = "helpers of tests are no tests to lints"
 )]
 
+mod aside;
 mod big;
 mod clients;
 mod commands;

@@ -54,6 +54,8 @@ struct Watch {
     job: Option<Job>,
     /// Why it waits, until a look comes to its end without it.
     waiting: Option<CaptureError>,
+    /// Which of its files are refused and still there, as the last look found it.
+    aside: Option<CaptureError>,
     /// No file fits the pattern, which was told.
     empty: bool,
     /// By name: what it was when it was last looked at, and since when.
@@ -187,6 +189,7 @@ impl Producer for FilesProducer {
                 settle: poll,
                 job: None,
                 waiting: None,
+                aside: None,
                 empty: false,
                 seen: HashMap::new(),
                 known: HashMap::new(),
@@ -219,6 +222,7 @@ impl Producer for FilesProducer {
         for watch in &mut self.watches {
             watch.job = None;
             watch.waiting = None;
+            watch.aside = None;
             watch.seen.clear();
             watch.known.clear();
             watch.held.clear();
@@ -273,7 +277,7 @@ impl Producer for FilesProducer {
             }
         }
         // With each batch, also those of entities that had no turn in it.
-        let waiting = self.watches.iter().filter_map(|watch| watch.waiting.as_ref());
+        let waiting = self.watches.iter().flat_map(|watch| watch.waiting.iter().chain(&watch.aside));
         out.batch.waiting.extend(waiting.filter_map(error::again));
         if moved || !out.batch.items.is_empty() {
             out.batch.position = Some(self.state.to_position());
@@ -352,7 +356,9 @@ impl Watch {
         let found = match self.settings.mode {
             ModeOptions::Append => {
                 let (entries, matching) = self.list(turn)?;
-                self.find_append(&entries, &matching, turn)?
+                let found = self.find_append(&entries, &matching, turn);
+                self.aside = self.set_aside(&matching, turn.state);
+                found?
             }
             ModeOptions::Replace | ModeOptions::Deliver => {
                 let look = match look {
@@ -368,7 +374,11 @@ impl Watch {
                         })
                     }
                 };
-                self.find_whole(look, turn)?
+                let found = self.find_whole(look, turn);
+                if !matches!(found, Ok(Found::Job(_))) {
+                    self.aside = self.set_aside(&look.matching, turn.state);
+                }
+                found?
             }
         };
         if matches!(found, Found::Nothing(_)) && !turn.state.caught_up && !turn.state.is_empty() {
@@ -397,21 +407,19 @@ impl Watch {
             Step::Complete => {
                 file.applied = Some(job.version.clone());
                 file.keys = job.keys;
-                (file.refused, file.reading) = (None, None);
+                file.reading = None;
+                file.accept();
             }
             Step::Changed => file.reading = None,
-            Step::Refused if self.settings.mode != ModeOptions::Append => {
-                file.refused = Some(job.version.clone());
-                file.reading = None;
-            }
-            Step::Refused => {
-                file.reading = Some(underway(job)?);
-                file.refused = Some(job.version.clone());
+            Step::Refused(code) => {
+                let append = self.settings.mode == ModeOptions::Append;
+                file.reading = if append { Some(underway(job)?) } else { None };
+                file.refuse(job.version.clone(), code);
             }
             Step::Pause | Step::Waiting { .. } => {
                 file.reading = Some(underway(job)?);
                 if self.settings.mode == ModeOptions::Append {
-                    file.refused = None;
+                    file.accept();
                 }
             }
         }

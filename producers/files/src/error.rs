@@ -58,6 +58,8 @@ pub(crate) const REWRITTEN: &str = "TL1031";
 
 /// More files lie in the folder than can be remembered.
 pub(crate) const TOO_MANY: &str = "TL1032";
+/// A file that was refused is still there.
+pub(crate) const ASIDE: &str = "TL1033";
 
 /// What is wrong with one row. The reason never repeats a value.
 #[derive(Debug, Clone, PartialEq, Eq)]

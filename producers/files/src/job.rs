@@ -111,8 +111,8 @@ pub(crate) enum Step {
     },
     /// The file was read to its end.
     Complete,
-    /// The file as a whole is refused.
-    Refused,
+    /// The file as a whole is refused, with this code.
+    Refused(&'static str),
     /// The file changed while it was read.
     Changed,
 }
@@ -172,7 +172,7 @@ impl Job {
                 Next::Broken { line, error } => {
                     self.reject_whole(&error, line, out);
                     self.cancel(out);
-                    return Ok(Step::Refused);
+                    return Ok(Step::Refused(error.code));
                 }
             }
             if out.full() || self.progress.offset.saturating_sub(begin) >= STEP {
@@ -355,6 +355,12 @@ impl Job {
         self.reject_whole(&RowError::new(code, reason), line, out);
     }
 
+    fn refuse(&mut self, code: &'static str, reason: String, out: &mut Filling<'_>) -> Step {
+        self.reject_file(code, reason, out);
+        self.cancel(out);
+        Step::Refused(code)
+    }
+
     fn quarantine(&mut self, out: &mut Filling<'_>) -> Step {
         let limits = self.settings.quarantine;
         let reason = format!(
@@ -362,9 +368,7 @@ impl Job {
              its description, and it is read again",
             limits.percent, limits.rows
         );
-        self.reject_file(error::QUARANTINED, reason, out);
-        self.cancel(out);
-        Step::Refused
+        self.refuse(error::QUARANTINED, reason, out)
     }
 
     /// The file cannot be read on: a log waits until it can, anything else is set aside.
@@ -373,9 +377,7 @@ impl Job {
         if append || !error::is_of_one_file(&cause) {
             return Err(error::unreadable(&self.shown, cause));
         }
-        self.reject_file(error::FILE, error::set_aside(&cause), out);
-        self.cancel(out);
-        Ok(Step::Refused)
+        Ok(self.refuse(error::FILE, error::set_aside(&cause), out))
     }
 
     /// The end of a complete file.
@@ -412,9 +414,7 @@ impl Job {
                  raise max_delete_percent",
                 self.keys, self.keys_before
             );
-            self.reject_file(error::SMALL_DUMP, reason, out);
-            self.cancel(out);
-            return Step::Refused;
+            return self.refuse(error::SMALL_DUMP, reason, out);
         }
         if self.keyless > 0 {
             let reason = format!(

@@ -133,12 +133,24 @@ pub(crate) struct FileState {
     /// The version that was refused as a whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<Version>,
+    /// The code it was refused with; empty in positions that were written without it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub refused_with: String,
     /// The version that is being read; for an append-only file it always is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reading: Option<Underway>,
 }
 
 impl FileState {
+    pub(crate) fn refuse(&mut self, version: Version, code: &str) {
+        (self.refused, self.refused_with) = (Some(version), code.to_owned());
+    }
+
+    /// What was refused is not refused any more.
+    pub(crate) fn accept(&mut self) {
+        (self.refused, self.refused_with) = (None, String::new());
+    }
+
     /// Whether another version than this one was refused, or begun and not read to its end.
     pub(crate) fn unread_but(&self, version: &Version) -> bool {
         let other = |known: &Version| known != version;

@@ -140,8 +140,10 @@ fn a_file_that_is_plainly_wrong_is_set_aside_until_it_is_replaced() {
         let mut producer = folder.producer(log.position.clone());
         log.drain(&mut producer, 1 << 20);
         assert_eq!(log.rejected().len(), 12, "{mode}");
+        assert_eq!(log.aside, aside("stock.csv is set aside with TL1021", "TL1021"), "{mode}");
         folder.put("stock.csv", "sku,stock\nnew,1\n");
         log.drain(&mut producer, 1 << 20);
+        assert_eq!(log.aside, [""; 0], "{mode}");
         assert!(Model::of(&log).documents.keys().any(|key| key.ends_with(b"new")), "{mode}");
     }
 }
@@ -165,8 +167,77 @@ fn an_append_only_file_that_turns_wrong_is_set_aside_until_its_description_is_ri
     folder.append("stock.csv", "z,1\n");
     let again = read(&folder, log.position.clone());
     assert!(again.items.is_empty(), "{:?}", again.items);
+    assert_eq!(again.aside, aside("stock.csv is set aside with TL1021", "TL1021"));
     folder.set(&["entities", "stock", "columns", "stock", "type"], json!("decimal"));
-    assert_eq!(Model::of(&read(&folder, again.position)).documents.len(), 10, "20 - 11 and z");
+    let mended = read(&folder, again.position);
+    assert_eq!(Model::of(&mended).documents.len(), 10, "20 - 11 and z");
+    assert_eq!(mended.aside, [""; 0]);
+}
+
+/// What is said of an entity whose files are set aside.
+fn aside(what: &str, code: &str) -> Vec<String> {
+    let fix = format!("`throughline explain {code}` says how, or move it out of the folder");
+    vec![format!("TL1033: {what}; mend it, {fix}")]
+}
+
+#[test]
+fn a_file_that_is_set_aside_is_told_for_as_long_as_it_is_there() {
+    let content = |mode: &str| match mode {
+        "append" => format!("sku,stock\na,1\n{}", "b,1.5\n".repeat(20)),
+        _ => "sku,quantity\na,1\n".to_owned(),
+    };
+    for (mode, code) in [("append", "TL1021"), ("replace", "TL1020"), ("deliver", "TL1020")] {
+        let mut folder = Folder::new(stock(mode));
+        folder.set(&["entities", "other"], stock("append")["stock"].clone());
+        folder.set(&["entities", "other", "path"], json!("other.csv"));
+        folder.append("other.csv", "sku,stock\na,1\n");
+        folder.put("stock-1.csv", "sku,stock\nz,1\n");
+        let mut producer = folder.producer(None);
+        let mut log = Log::default();
+        log.drain(&mut producer, 1 << 20);
+        assert_eq!(log.aside, [""; 0], "{mode}");
+        folder.put("stock-2.csv", content(mode));
+        log.drain(&mut producer, 1 << 20);
+        let one = aside(&format!("stock-2.csv is set aside with {code}"), code);
+        assert_eq!(log.aside, one, "{mode}");
+        folder.put("stock-3.csv", content(mode) + "\n");
+        log.drain(&mut producer, 1 << 20);
+        let two = format!("stock-2.csv is set aside with {code}, and 1 more of stock");
+        assert_eq!(log.aside, aside(&two, code), "{mode}");
+        std::fs::remove_file(folder.path("stock-3.csv")).unwrap();
+
+        // Also with batches that are about other entities, and after a restart.
+        let mut again = folder.producer(log.position.clone());
+        for producer in [&mut producer, &mut again] {
+            folder.append("other.csv", "b,1\n");
+            log.drain(producer, 1 << 20);
+            assert_eq!(log.aside, one, "{mode}");
+        }
+        let before = Model::of(&log).documents.len();
+        folder.rename("stock-2.csv", "away");
+        log.drain(&mut producer, 1 << 20);
+        assert_eq!(log.aside, [""; 0], "{mode}");
+        assert_eq!(Model::of(&log).documents.len(), before, "{mode}: nothing of it is read");
+        assert_eq!(log.whole.iter().filter(|of| of.source == "stock-2.csv").count(), 0, "{mode}");
+    }
+}
+
+#[test]
+fn a_log_that_is_set_aside_is_not_read_when_it_is_removed() {
+    let folder = Folder::new(stock("append"));
+    folder.append("stock-1.csv", "sku,stock\na,1\n");
+    folder.append("stock-2.csv", "sku,stock\nb,1\n");
+    let mut producer = folder.producer(None);
+    let mut log = Log::default();
+    log.drain(&mut producer, 1 << 20);
+    folder.append("stock-2.csv", "x,1.5\n".repeat(20) + "c,1\n");
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!(log.rejected().last().unwrap().code, "TL1021");
+    // It is still open, and what is left of a removed file is read otherwise.
+    std::fs::remove_file(folder.path("stock-2.csv")).unwrap();
+    log.drain(&mut producer, 1 << 20);
+    assert_eq!((Model::of(&log).documents.len(), log.whole.len()), (2, 0));
+    assert_eq!(log.aside, [""; 0]);
 }
 
 #[test]

@@ -122,10 +122,12 @@ pub(crate) struct Log {
     /// The versions of files that were read to their ends.
     pub whole: Vec<Reading>,
     pub position: Option<Position>,
+    /// What was said at the end of files that are set aside, by entity.
+    pub aside: Vec<String>,
 }
 
 impl Log {
-    /// Reads all there is, in batches of about `budget` bytes.
+    /// Reads all there is, in batches of about `budget` bytes. Files may be set aside.
     pub(crate) fn drain(&mut self, producer: &mut FilesProducer, budget: usize) {
         self.try_drain(producer, budget).unwrap();
     }
@@ -138,7 +140,10 @@ impl Log {
         loop {
             let mut batch = CaptureBatch::default();
             let captured = now(producer.capture(&mut batch, budget))?;
-            let waiting = std::mem::take(&mut batch.waiting);
+            let set_aside = |error: &CaptureError| error.to_string().starts_with("TL1033");
+            let (aside, waiting): (Vec<_>, Vec<_>) =
+                std::mem::take(&mut batch.waiting).into_iter().partition(set_aside);
+            self.aside = aside.iter().map(ToString::to_string).collect();
             self.take(batch);
             if let Captured::Idle(_) = captured {
                 return waiting.into_iter().next().map_or(Ok(()), Err);

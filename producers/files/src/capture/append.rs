@@ -114,6 +114,8 @@ impl Watch {
             return Ok(None);
         };
         let Stand::Left(now) = self.stand(name, &reading, entries)? else { return Ok(None) };
+        let aside = turn.state.files.get(name).and_then(|file| file.refused.as_ref());
+        let aside = aside.is_some_and(|of| of.options == self.settings.fingerprint);
         let old = self.old(name, &reading, entries, turn.state)?;
         let mut unread = old.is_none();
         if let Some(old) = old {
@@ -123,7 +125,8 @@ impl Watch {
                 return Ok(None);
             }
             if old.size > reading.progress.offset {
-                if !self.finished.contains(name) {
+                // One that is set aside is not read in another place either.
+                if !aside && !self.finished.contains(name) {
                     return self.rest(name, old, reading, turn);
                 }
                 unread = true;

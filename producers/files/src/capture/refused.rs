@@ -3,12 +3,12 @@
 use throughline_connector::CaptureError;
 
 use super::{Turn, Watch};
-use crate::error::{NOT_A_FILE, TOO_MANY};
+use crate::error::{ASIDE, NOT_A_FILE, TOO_MANY};
 use crate::folder::Entry;
 use crate::job::rejection;
 use crate::mended;
 use crate::options::ModeOptions;
-use crate::position::{MOST_DELIVERED, MOST_FILES, Mark, Version};
+use crate::position::{EntityState, FileState, MOST_DELIVERED, MOST_FILES, Mark, Version};
 
 /// A file that is refused as a whole.
 pub(super) struct RefusedFile<'f> {
@@ -36,11 +36,49 @@ impl Watch {
             return;
         }
         let reading = Some(mended::reading(path, &version));
-        file.refused = Some(version);
+        file.refuse(version, code);
         turn.moved = true;
         tracing::warn!(code, file = path, entity = %self.settings.name, reason, "file refused");
         let place = line.map_or(path.to_owned(), |line| format!("{path} line {line}"));
         turn.out.push(rejection(&self.settings, code, place, reason, Vec::new(), reading), 256);
+    }
+
+    /// Whether a file is there as it was refused. An append-only one may have grown; one that was
+    /// written over is looked at before this is asked.
+    pub(super) fn is_refused(&self, file: &FileState, entry: &Entry) -> bool {
+        let append = self.settings.mode == ModeOptions::Append;
+        file.refused.as_ref().is_some_and(|refused| {
+            let same = if append { entry.file == refused.file } else { entry.is(refused) };
+            same && refused.options == self.settings.fingerprint
+        })
+    }
+
+    /// What waits of the entity because files are refused that are still there. A dead letter says
+    /// so once and can be resolved; this is told for as long as it is so.
+    pub(super) fn set_aside(
+        &self,
+        matching: &[Entry],
+        state: &EntityState,
+    ) -> Option<CaptureError> {
+        let mut there = state.files.iter().filter(|(name, file)| {
+            file.refused.is_some()
+                && matching
+                    .binary_search_by(|entry| entry.path.cmp(name))
+                    .is_ok_and(|at| self.is_refused(file, &matching[at]))
+        });
+        let (name, FileState { refused_with: code, .. }) = there.next()?;
+        let more = match there.count() {
+            0 => String::new(),
+            more => format!(", and {more} more of {}", self.settings.name),
+        };
+        let (problem, fix) = if code.is_empty() {
+            (format!("{name} is set aside{more}"), "`throughline dlq list`".to_owned())
+        } else {
+            let fix = format!("`throughline explain {code}`");
+            (format!("{name} is set aside with {code}{more}"), fix)
+        };
+        let fix = format!("mend it, {fix} says how, or move it out of the folder");
+        Some(CaptureError::Halt { code: ASIDE, problem, fix })
     }
 
     /// More files are there than the position can hold.
