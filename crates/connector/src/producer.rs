@@ -175,8 +175,9 @@ pub struct CaptureBatch {
     pub items: Vec<Item>,
     /// The position after the last item; nothing when it did not move.
     pub position: Option<Position>,
-    /// What keeps some of the source from being read, by this look; the rest goes on. The producer
-    /// looks again by itself.
+    /// What keeps some of the source from being read; the rest goes on. All of it with every batch,
+    /// also what an earlier look found and this one did not come to: what is not here any more is
+    /// taken to be over. The producer looks again by itself.
     pub waiting: Vec<CaptureError>,
 }
 

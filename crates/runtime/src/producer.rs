@@ -81,10 +81,7 @@ pub(crate) fn run<P: Producer>(
                 connector.committed(position);
             }
         }
-        // Not before every part was looked at, or what waits would seem to be over and to come back.
-        if matches!(captured, Captured::Idle(_)) || !batch.waiting.is_empty() {
-            work.waits(&batch.waiting);
-        }
+        work.waits(&batch.waiting);
         work.meter.caught_up(matches!(captured, Captured::Idle(_)));
         if let Captured::Idle(wait) = captured {
             host.shutdown.wait(wait.min(LONGEST_IDLE));
