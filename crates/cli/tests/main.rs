@@ -10,6 +10,7 @@ mod big;
 mod clients;
 mod commands;
 mod crash;
+mod demo;
 mod disk;
 mod faults;
 mod flow;

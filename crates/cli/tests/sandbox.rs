@@ -3,7 +3,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Output};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -79,7 +79,8 @@ impl Sandbox {
         command
     }
 
-    /// Starts a process; what it logs is kept for a failing test.
+    /// Starts a process; what it logs is kept for a failing test in `up.log`, and what it prints in
+    /// `up.out`.
     pub(crate) fn start(&self, arguments: &[&str]) -> Running {
         self.spawn(self.command(arguments), arguments)
     }
@@ -94,12 +95,11 @@ impl Sandbox {
     }
 
     fn spawn(&self, mut command: Command, arguments: &[&str]) -> Running {
-        let log = fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(self.path(&format!("{}.log", arguments.join("-"))))
-            .unwrap();
-        let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let file = |end: &str| {
+            let path = self.path(&format!("{}.{end}", arguments.join("-")));
+            fs::OpenOptions::new().create(true).append(true).open(path).unwrap()
+        };
+        let child = command.stdout(file("out")).stderr(file("log")).spawn().unwrap();
         Running { child }
     }
 

@@ -2,6 +2,7 @@
 //! folder; stays live until Ctrl-C.
 
 pub(crate) mod folder;
+mod refused;
 mod report;
 mod target;
 
@@ -15,6 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::flow::{Flow, PlannedProducer};
 use crate::output::{self, Format};
 use crate::process::{Process, Scope, is_halted};
+use refused::Refused;
 use report::Counts;
 use target::Target;
 
@@ -36,13 +38,19 @@ pub(crate) fn run(folder: &Path, once: bool) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     };
     let took = moved.duration_since(started);
-    output::line(&report::summary(&process, folder, &counts, (!continued).then_some(took))?)?;
+    let mut refused = Refused::default();
+    let told = refused.summary(process.bus())?;
+    let took = (!continued).then_some(took);
+    output::line(&report::summary(&process, folder, &counts, took, &told))?;
     if !once {
         let mut target = Target::new(folder);
         output::line(&report::closing(&process, folder))?;
         while !process.signalled(REPORTED) {
             if let Some(change) = target.changes() {
                 output::line(&change)?;
+            }
+            for refusal in refused.changes(process.bus())? {
+                output::line(&refusal)?;
             }
         }
         output::line("draining: what was read is made durable, the next start goes on from here")?;

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use throughline_event::{TopicName, WorkerName};
-use throughline_runtime::{WorkerState, dead_letter};
+use throughline_runtime::WorkerState;
 
-use crate::exit::{Exit, Fail, Failure};
 use crate::output::table;
 use crate::process::Process;
 
@@ -52,14 +50,15 @@ pub(super) fn opening(folder: &Path, continued: bool) -> String {
     )
 }
 
-/// What happened at each step, and what was refused and why. A folder that is continued tells
+/// What happened at each step, and `refused`, what was refused and why. A folder that is continued tells
 /// nothing about speed: most of the time it is the start that is measured.
 pub(super) fn summary(
     process: &Process,
     folder: &Path,
     counts: &Counts,
     took: Option<Duration>,
-) -> Result<String, Failure> {
+    refused: &str,
+) -> String {
     let mut rows = vec![["step", "what", "read", "written"].map(str::to_owned).to_vec()];
     let of = |map: &BTreeMap<Labels, u64>, flow: &str| -> Vec<(String, u64)> {
         let mine = map.iter().filter(|((name, ..), _)| name == flow);
@@ -109,36 +108,13 @@ pub(super) fn summary(
             ),
         });
     }
-    text.push_str(&refused(process)?);
+    text.push_str(refused);
     for status in process.status() {
         if let WorkerState::Halted { error } | WorkerState::Waiting { error } = status.state {
             text.push_str(&format!("{} {}: {error}\n", status.role, status.name));
         }
     }
-    Ok(text)
-}
-
-/// Dead letters by reason, with one example each.
-fn refused(process: &Process) -> Result<String, Failure> {
-    let mut groups: BTreeMap<(String, String), (usize, String)> = BTreeMap::new();
-    for worker in ["shop-exports", "shop", "lake"] {
-        let topic = TopicName::dead(&WorkerName::new(worker).exit(Exit::Internal)?);
-        let Ok(info) = process.bus().topic(&topic) else { continue };
-        let letters = dead_letter::unresolved(process.bus(), &topic, info.partitions)
-            .exit(Exit::Unavailable)?;
-        for letter in letters.letters {
-            let group = (letter.worker.to_string(), letter.code.clone());
-            let example = || (0, format!("{}: {}", letter.place, letter.reason));
-            groups.entry(group).or_insert_with(example).0 += 1;
-        }
-    }
-    if groups.is_empty() {
-        return Ok("nothing was refused\n".to_owned());
-    }
-    let line = |((worker, code), (count, example)): ((String, String), (usize, String))| {
-        format!("refused by {worker}: {count} with {code}, the first: {example}\n")
-    };
-    Ok(groups.into_iter().map(line).collect())
+    text
 }
 
 /// Where everything is, and what to try.
