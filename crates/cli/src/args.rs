@@ -251,17 +251,13 @@ pub(crate) enum Offsets {
         /// The worker, or its consumer group.
         worker: String,
         /// A topic that a processor or sink reads; `beginning` for a producer, which then reads its
-        /// source from the beginning.
+        /// source from the beginning and publishes what is other than what it has published.
         topic: String,
         /// The partition.
         #[arg(requires = "offset")]
         partition: Option<i32>,
         /// The offset of the record to go on with; 0 for all of them.
         offset: Option<i64>,
-        /// For `beginning`: what the producer has published was dealt with, or none of its entities
-        /// appends rows to documents.
-        #[arg(long, conflicts_with = "partition")]
-        anyway: bool,
     },
 }
 

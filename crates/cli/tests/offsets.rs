@@ -1,8 +1,11 @@
 //! What workers do and where they go on, on the command line.
 
+use std::fs;
+
 use serde_json::Value;
 
 use crate::letters::{json, refused, text};
+use crate::oracle;
 use crate::sandbox::Sandbox;
 
 #[test]
@@ -63,9 +66,60 @@ fn lag_tells_what_every_worker_does_and_offsets_where_it_goes_on() {
     refused(&sandbox, &["offsets", "set", "shop", "canonical.order", "0", "0"], 64, &["TL9026"]);
     refused(&sandbox, &["offsets", "set", "nobody", topic, "0", "0"], 64, &["TL9004", "lake"]);
     refused(&sandbox, &["offsets", "set", "shop-exports", "0"], 64, &["TL9026", "beginning"]);
-    let begin = ["offsets", "set", "shop-exports", "beginning"];
-    refused(&sandbox, &begin, 64, &["TL9028", "--anyway"]);
-    let begin = sandbox.output(&[&begin[..], &["--anyway"]].concat());
-    assert!(text(&begin.stdout).contains("from the beginning"), "{}", text(&begin.stderr));
     assert_eq!(bus.drain(), Some(0), "{}", sandbox.logs());
+}
+
+/// Waits until the producer has read all there is.
+fn until_read(sandbox: &Sandbox) {
+    sandbox.until("all is read", || {
+        let rows = json(sandbox, &["lag"]);
+        let producer = rows.iter().find(|row| row["role"] == "producer").unwrap();
+        if producer["state"] == "running, all of its source is read" { Ok(()) } else { Err(rows) }
+    });
+}
+
+#[test]
+fn a_producer_that_begins_anew_publishes_what_changed_and_joins_no_row_twice() {
+    let sandbox = Sandbox::new();
+    let header = "customerEmail,orderNumber,lineitems.variant.sku,lineitems.price,\
+                  lineitems.quantity,totalPrice\n";
+    let row = |order: u32, sku: &str| format!("7,{order},{sku},10.00,1,20.00\n");
+    let rows: String = (0..40).map(|order| row(order, "A")).collect();
+    let more: String = (0..40).map(|order| row(order, "B")).collect();
+    sandbox.replace("exports/orders.csv", &format!("{header}{rows}{more}"));
+    sandbox.replace("exports/inventory.csv", "sku,quantityOnStock,supplyChannel\nA,1,\n");
+    let arrived = || {
+        let expected = oracle::expected(&sandbox);
+        sandbox.until("the target never held what the files say", || {
+            oracle::difference(&expected, &oracle::at_target(&sandbox))
+        });
+    };
+    let up = sandbox.start(&["up"]);
+    arrived();
+    until_read(&sandbox);
+    assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
+
+    let mut bus = sandbox.start(&["run", "bus"]);
+    sandbox.until_running();
+    let published = sandbox.records("cdc.shop.order");
+    let begin = sandbox.output(&["offsets", "set", "shop-exports", "beginning"]);
+    assert!(text(&begin.stdout).contains("from the beginning"), "{}", text(&begin.stderr));
+    bus.kill();
+
+    // A start that is killed, wherever it is, and one that reads to the end.
+    fs::remove_file(sandbox.path("data/running.json")).unwrap();
+    let mut up = sandbox.start(&["up"]);
+    sandbox.until_running();
+    up.kill();
+    fs::remove_file(sandbox.path("data/running.json")).unwrap();
+    let up = sandbox.start(&["up"]);
+    sandbox.until_running();
+    until_read(&sandbox);
+    assert_eq!(sandbox.records("cdc.shop.order"), published);
+
+    let all = format!("{header}{rows}{more}7,99,A,10.00,1,10.00\n");
+    fs::write(sandbox.path("exports/orders.csv"), all).unwrap();
+    arrived();
+    assert_eq!(sandbox.records("cdc.shop.order").len(), published.len() + 1);
+    assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
 }

@@ -75,6 +75,19 @@ impl Store {
         }
     }
 
+    /// An empty store at `path`, in place of what stands there.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        format::remove(path.as_ref())?;
+        Self::open(path)
+    }
+
+    /// Closes the store and removes its file.
+    pub fn remove(self) -> Result<(), StoreError> {
+        let Self { connection, memory } = self;
+        drop(connection);
+        format::remove(&memory.path)
+    }
+
     /// Names an entity before its documents are used. The number is the same after a restart.
     ///
     /// When the schema of its documents has changed, what is stored could no longer stand as

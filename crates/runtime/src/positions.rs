@@ -157,8 +157,8 @@ pub(crate) fn send(
     Ok(producer.send(&target.outgoing_to(PartitionId(0), &key, Some(&value)))?)
 }
 
-/// Lets a producer read its source from the beginning again at its next start. Documents that did
-/// not change are not published again; rows that join documents are. One that runs is fenced.
+/// Lets a producer read its source from the beginning again at its next start. What did not change
+/// is not published again. One that runs is fenced.
 ///
 /// # Errors
 /// When the bus refuses it.

@@ -3,6 +3,7 @@
 //! The state store's own transaction spans the Kafka transaction and is committed after it; a crash
 //! between the two leaves the store behind the topic, from which it is caught up at the start.
 
+mod anew;
 mod columns;
 mod publish;
 mod state;
@@ -16,13 +17,14 @@ use throughline_connector::{
     CaptureBatch, CaptureError, Captured, Item, Producer, ProducerContext, Reading, Rejection,
 };
 use throughline_document::{Differ, Store};
-use throughline_event::{Change, TopicName};
+use throughline_event::{Change, Position, TopicName};
 use throughline_telemetry::Stage;
 
 use crate::host::now;
 use crate::meter::Meter;
 use crate::positions::{self, Committed};
 use crate::{Host, WorkerError, kinds};
+use anew::Anew;
 use publish::{Origin, Publisher, source_of};
 
 /// Deletes of one sweep that go into one transaction.
@@ -62,6 +64,11 @@ pub(crate) fn run<P: Producer>(
         let (worker, topic) = (cx.name.clone(), TopicName::positions(&cx.name));
         return Err(WorkerError::PositionLost { worker, topic, version });
     }
+    let begins_anew = committed.as_ref().is_some_and(|known| known.position.is_none());
+    let mut anew = None;
+    if begins_anew && version > 0 {
+        anew = Some(Anew::begin(host, &cx.name, &cx.system, connector.entities())?);
+    }
     connector.resume(committed.and_then(|committed| committed.position))?;
     let mut meter = Meter::new(host, &cx.name);
     meter.ready(true);
@@ -74,6 +81,9 @@ pub(crate) fn run<P: Producer>(
         batch.position = None;
         batch.waiting.clear();
         let captured = block.block_on(connector.capture(&mut batch, host.batch_bytes))?;
+        if let Some(anew) = &mut anew {
+            anew.take(&mut batch)?;
+        }
         let position = batch.position.take();
         if !batch.items.is_empty() || position.is_some() {
             let committed = work.publish(&mut store, &batch, position)?;
@@ -82,7 +92,13 @@ pub(crate) fn run<P: Producer>(
             }
         }
         work.waits(&batch.waiting);
-        work.meter.caught_up(matches!(captured, Captured::Idle(_)));
+        // A part that waits would join its rows to documents that have them already.
+        let at_end = matches!(captured, Captured::Idle(_)) && batch.waiting.is_empty();
+        if let Some(read) = anew.take_if(|anew| at_end && anew.is_complete()) {
+            let committed = work.read_anew(&mut store, read)?;
+            committed.position.iter().for_each(|position| connector.committed(position));
+        }
+        work.meter.caught_up(matches!(captured, Captured::Idle(_)) && anew.is_none());
         if let Captured::Idle(wait) = captured {
             host.shutdown.wait(wait.min(LONGEST_IDLE));
         }
@@ -137,7 +153,7 @@ impl Work {
         &mut self,
         store: &mut Store,
         batch: &CaptureBatch,
-        position: Option<throughline_event::Position>,
+        position: Option<Position>,
     ) -> Result<Committed, WorkerError> {
         let started = Instant::now();
         self.publisher.begin()?;
@@ -162,6 +178,22 @@ impl Work {
                 self.item(&mut differ, item)?;
             }
         }
+        let committed = self.commit(differ, position, started)?;
+        let rejected = |item: &&Item| matches!(item, Item::Rejected(_));
+        let refused = batch.items.iter().filter(rejected).count();
+        if refused > 0 {
+            tracing::warn!(refused, "input refused; see `throughline dlq list`");
+        }
+        Ok(committed)
+    }
+
+    /// Ends a transaction, of Kafka and of the store.
+    fn commit(
+        &mut self,
+        differ: Differ<'_>,
+        position: Option<Position>,
+        started: Instant,
+    ) -> Result<Committed, WorkerError> {
         let committed = Committed { position, version: self.version };
         if committed.position.is_some() {
             self.publisher.position(&committed)?;
@@ -171,11 +203,6 @@ impl Work {
         differ.commit(&offsets)?;
         self.meter.took(Stage::Commit, differed);
         self.meter.progressed();
-        let rejected = |item: &&Item| matches!(item, Item::Rejected(_));
-        let refused = batch.items.iter().filter(rejected).count();
-        if refused > 0 {
-            tracing::warn!(refused, "input refused; see `throughline dlq list`");
-        }
         Ok(committed)
     }
 

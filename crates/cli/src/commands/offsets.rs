@@ -20,12 +20,10 @@ pub(crate) fn run(global: &Global, what: &Offsets) -> Result<Exit, Failure> {
     let bus = running::connect(&flow.config)?;
     match what {
         Offsets::List { worker } => list(global, &flow, &bus, worker.as_deref()),
-        Offsets::Set { worker, topic, partition, offset, anyway } => {
+        Offsets::Set { worker, topic, partition, offset } => {
             let producer = flow.producers.iter().find(|p| p.name.as_str() == worker);
             match (producer, partition, offset) {
-                (Some(producer), None, None) if topic == BEGINNING => {
-                    begin(&bus, &producer.name, *anyway)
-                }
+                (Some(producer), None, None) if topic == BEGINNING => begin(&bus, &producer.name),
                 (None, Some(partition), Some(offset)) => {
                     let reader = reader(&flow, worker)?;
                     set(&bus, &reader, topic, PartitionId(*partition), Offset(*offset))
@@ -111,15 +109,7 @@ fn misplaced(problem: &str) -> Failure {
     Failure::new(Exit::Usage, format!("TL9026: {problem}; see `throughline offsets list`"))
 }
 
-fn begin(bus: &Bus, producer: &WorkerName, anyway: bool) -> Result<Exit, Failure> {
-    if !anyway {
-        let text = format!(
-            "TL9028: {producer} would read its source onto what it has published, and rows that are \
-             appended to grouped documents would join them a second time; `throughline explain \
-             TL9028` says what to delete first; then, or where there are no such rows, add --anyway"
-        );
-        return Err(Failure::new(Exit::Usage, text));
-    }
+fn begin(bus: &Bus, producer: &WorkerName) -> Result<Exit, Failure> {
     positions::begin_anew(bus, producer).exit(Exit::Unavailable)?;
     output::line(&format!("{producer} reads its source from the beginning at its next start"))?;
     Ok(Exit::Ok)
