@@ -1,7 +1,7 @@
 //! Producers: they follow one source system's own change log.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use throughline_avro::Schema;
 use throughline_event::{EntityName, Micros, Position, SystemName, WorkerName};
@@ -17,6 +17,13 @@ pub struct ProducerContext {
     pub system: SystemName,
     /// Relative paths in options are relative to this folder, that of the configuration file.
     pub base: PathBuf,
+}
+
+impl ProducerContext {
+    /// A path of the options, as it is told in messages: without `./` in the middle.
+    pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.base.join(path).components().collect()
+    }
 }
 
 /// How many partitions a raw topic may have.

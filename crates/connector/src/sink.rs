@@ -1,7 +1,7 @@
 //! Sinks: they write canonical records to one target system.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use throughline_event::{Offset, Record, RecordBatch, TopicName, TopicPartition, WorkerName};
@@ -17,6 +17,13 @@ pub struct SinkContext {
     pub topics: Vec<TopicName>,
     /// Relative paths in options are relative to this folder, that of the configuration file.
     pub base: PathBuf,
+}
+
+impl SinkContext {
+    /// A path of the options, as it is told in messages: without `./` in the middle.
+    pub fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.base.join(path).components().collect()
+    }
 }
 
 /// Which record an error is about.

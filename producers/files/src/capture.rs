@@ -161,8 +161,7 @@ impl Producer for FilesProducer {
     type Options = FilesOptions;
 
     async fn connect(settings: Settings, cx: ProducerContext) -> Result<Self, ConnectError> {
-        // As it is told in messages: without `./` in the middle.
-        let path: PathBuf = cx.base.join(&settings.folder).components().collect();
+        let path = cx.path(&settings.folder);
         let folder = Folder::open(&path).map_err(|cause| ConnectError::Unreachable {
             code: FOLDER,
             target: path.display().to_string(),
@@ -171,7 +170,7 @@ impl Producer for FilesProducer {
         })?;
         let folder = Arc::new(folder);
         let scratch = match settings.scratch {
-            Some(scratch) => cx.base.join(scratch),
+            Some(scratch) => cx.path(scratch),
             None => std::env::temp_dir(),
         };
         let poll = settings.poll;

@@ -3,7 +3,7 @@
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use throughline_connector::{BoxError, ConnectError, DeliverError, Receipt, Sink, SinkContext};
@@ -32,15 +32,14 @@ impl Sink for FilesSink {
     type Options = FilesOptions;
 
     async fn connect(mut settings: Settings, cx: SinkContext) -> Result<Self, ConnectError> {
-        // As it is told in messages: without `./` in the middle.
-        settings.folder = cx.base.join(&settings.folder).components().collect();
+        settings.folder = cx.path(&settings.folder);
         let lock = lock(&settings.folder)?;
         Ok(Self { settings, lanes: Vec::new(), last: 0, lock })
     }
 
     /// The lock is not tried: the worker that holds it may be this one, running.
     async fn check(settings: Settings, cx: SinkContext) -> Result<(), ConnectError> {
-        let folder: PathBuf = cx.base.join(&settings.folder).components().collect();
+        let folder = cx.path(&settings.folder);
         // A folder that is missing is made by `connect`, inside of the first one that is there.
         let existing = folder.ancestors().find(|at| at.exists()).unwrap_or(Path::new("."));
         let probe = existing.join(format!(".throughline-check-{}", std::process::id()));
