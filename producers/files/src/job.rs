@@ -159,8 +159,8 @@ impl Job {
             match next {
                 Next::Row { line } => self.take(line, out)?,
                 Next::Bad(bad) => {
-                    if self.take_bad(*bad, out)? {
-                        return Ok(self.quarantine(out));
+                    if let Some((bad, rows)) = self.take_bad(*bad, out)? {
+                        return Ok(self.quarantine(bad, rows, out));
                     }
                 }
                 Next::Wait { quoted } => {
@@ -281,8 +281,12 @@ impl Job {
         out.push(item, run.bytes);
     }
 
-    /// Returns whether the file is plainly wrong.
-    fn take_bad(&mut self, bad: Bad, out: &mut Filling<'_>) -> Result<bool, CaptureError> {
+    /// Returns how many rows of how many are bad when the file is plainly wrong.
+    fn take_bad(
+        &mut self,
+        bad: Bad,
+        out: &mut Filling<'_>,
+    ) -> Result<Option<(u64, u64)>, CaptureError> {
         self.flush(out);
         let wrong = self.count(true);
         // A line of an append-only file is read once: no later version mends it.
@@ -305,18 +309,19 @@ impl Job {
         Ok(wrong)
     }
 
-    /// Counts a row; returns whether too many of the stretch are bad.
-    fn count(&mut self, bad: bool) -> bool {
+    /// Counts a row; returns how many of the stretch are bad, and its rows, when it is too many.
+    fn count(&mut self, bad: bool) -> Option<(u64, u64)> {
         let quarantine = self.settings.quarantine;
         let progress = &mut self.progress;
         progress.stretch += 1;
         progress.stretch_bad += u64::from(bad);
         let limit = u64::from(quarantine.rows) * u64::from(quarantine.percent);
         let wrong = progress.stretch_bad * 100 > limit;
+        let counted = wrong.then_some((progress.stretch_bad, progress.stretch));
         if progress.stretch >= u64::from(quarantine.rows) {
             (progress.stretch, progress.stretch_bad) = (0, 0);
         }
-        wrong
+        counted
     }
 
     /// Gives out a rejection, unless it was published before.
@@ -361,12 +366,12 @@ impl Job {
         Step::Refused(code)
     }
 
-    fn quarantine(&mut self, out: &mut Filling<'_>) -> Step {
-        let limits = self.settings.quarantine;
+    fn quarantine(&mut self, bad: u64, rows: u64, out: &mut Filling<'_>) -> Step {
+        let percent = self.settings.quarantine.percent;
         let reason = format!(
-            "the file is set aside: more than {} % of {} rows are bad, or all of them; repair it or \
-             its description, and it is read again",
-            limits.percent, limits.rows
+            "the file is set aside: {bad} of {rows} rows are bad, allowed are {percent} % of {}; \
+             repair it or its description, and it is read again",
+            self.settings.quarantine.rows
         );
         self.refuse(error::QUARANTINED, reason, out)
     }
@@ -387,7 +392,8 @@ impl Job {
             return Ok(Step::Changed);
         }
         if self.progress.good == 0 && self.progress.rejected > 0 {
-            return Ok(self.quarantine(out));
+            let bad = self.progress.rejected;
+            return Ok(self.quarantine(bad, bad, out));
         }
         if let Purpose::Groups { groups, .. } = &mut self.purpose {
             groups.sort()?;

@@ -137,6 +137,8 @@ fn a_file_that_is_plainly_wrong_is_set_aside_until_it_is_replaced() {
         let mut log = read(&folder, None);
         assert_eq!(log.rejected().last().unwrap().code, "TL1021", "{mode}");
         assert_eq!(log.rejected().len(), 12, "{mode}");
+        let reason = &log.rejected()[11].reason;
+        assert!(reason.contains("11 of 11 rows are bad"), "{reason}");
         let mut producer = folder.producer(log.position.clone());
         log.drain(&mut producer, 1 << 20);
         assert_eq!(log.rejected().len(), 12, "{mode}");
@@ -152,7 +154,11 @@ fn a_file_that_is_plainly_wrong_is_set_aside_until_it_is_replaced() {
 fn a_file_whose_rows_are_all_bad_is_set_aside() {
     let folder = Folder::new(stock("replace"));
     folder.put("stock.csv", "sku,stock\na,x\n");
-    assert_eq!(read(&folder, None).rejected().last().unwrap().code, "TL1021");
+    let log = read(&folder, None);
+    let told = log.rejected().pop().unwrap().clone();
+    assert_eq!(told.code, "TL1021");
+    let counted = "1 of 1 rows are bad, allowed are 10 % of 100";
+    assert!(told.reason.contains(counted), "{}", told.reason);
 }
 
 #[test]
