@@ -39,7 +39,10 @@ impl From<RowError> for Refused {
 
 /// Bytes as text. UTF-16 is UTF-8 by now.
 fn decode<'b>(bytes: &'b [u8], encoding: &'static Encoding) -> Result<Cow<'b, str>, RowError> {
-    let wrong = || RowError::new(ENCODING, format!("not text in {}", encoding.name()));
+    let wrong = || {
+        let other = if encoding == encoding_rs::UTF_8 { "; `encoding: windows-1252`?" } else { "" };
+        RowError::new(ENCODING, format!("not text in {}{other}", encoding.name()))
+    };
     if encoding == encoding_rs::UTF_8 || encoding.output_encoding() != encoding {
         return std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| wrong());
     }

@@ -101,7 +101,7 @@ impl Kind {
             Self::Boolean => put_boolean(out, boolean(text)?),
             Self::DecimalText => {
                 if !is_decimal(text) {
-                    return Err(RowError::new(TYPE, "not a decimal number"));
+                    return Err(no_number(text, "not a decimal number"));
                 }
                 put_str(out, text);
             }
@@ -202,13 +202,20 @@ fn in_zone<Z: TimeZone>(zone: Z, local: &NaiveDateTime) -> Option<i64> {
     }
 }
 
+/// What stands there is not repeated, but its commonest cause is.
+fn no_number(text: &str, reason: &str) -> RowError {
+    let comma = "; a decimal comma? declare the column as string and read it in the mapping";
+    let hint = if text.contains(',') { comma } else { "" };
+    RowError::new(TYPE, format!("{reason}{hint}"))
+}
+
 fn long(text: &str) -> Result<i64, RowError> {
     text.parse().map_err(|_| {
         let digits = unsigned(text);
         if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
             RowError::new(RANGE, "a whole number that does not fit 64 bits")
         } else {
-            RowError::new(TYPE, "not a whole number")
+            no_number(text, "not a whole number")
         }
     })
 }
@@ -216,7 +223,7 @@ fn long(text: &str) -> Result<i64, RowError> {
 fn double(text: &str) -> Result<f64, RowError> {
     // `parse` also takes `inf` and `nan`, which no export means.
     if !is_decimal(text) {
-        return Err(RowError::new(TYPE, "not a number"));
+        return Err(no_number(text, "not a number"));
     }
     let number: f64 = text.parse().map_err(|_| RowError::new(TYPE, "not a number"))?;
     if number.is_finite() { Ok(number) } else { Err(RowError::new(RANGE, "a number too large")) }
@@ -248,7 +255,7 @@ fn unsigned(number: &str) -> &str {
 
 /// All digits at the scale as one integer; never rounded.
 fn unscaled(text: &str, precision: u32, scale: u32) -> Result<i128, RowError> {
-    let wrong = || RowError::new(TYPE, "not a decimal number without exponent");
+    let wrong = || no_number(text, "not a decimal number without exponent");
     let negative = text.starts_with('-');
     let digits = unsigned(text);
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));

@@ -37,6 +37,15 @@ fn a_malformed_row_is_rejected_with_its_place_and_the_rest_flows() {
 }
 
 #[test]
+fn bytes_that_are_no_utf_8_name_the_encoding_that_they_mostly_have() {
+    let folder = Folder::new(stock("deliver"));
+    folder.put("stock.csv", b"sku,stock\nJ\xfcrgen,1\n");
+    let log = read(&folder, None);
+    let reason = &log.rejected()[0].reason;
+    assert!(reason.contains("not text in UTF-8; `encoding: windows-1252`?"), "{reason}");
+}
+
+#[test]
 fn a_stray_quote_costs_one_line() {
     check("sku,stock\na,1\n\"b,2\nc,3\nd,4\n", &[("TL1011", "stock.csv line 3")], 3);
     check("sku,stock\n\"b\"x,2\nc,3\n", &[("TL1011", "stock.csv line 2 column 1")], 1);
@@ -115,6 +124,8 @@ fn a_header_that_differs_refuses_the_file_and_names_the_columns() {
         ("sku,quantity\na,1\n", "[\"stock\"] is missing"),
         ("sku,stock,color\na,1,red\n", "[\"color\"] is not expected"),
         ("sku,stock,sku\na,1,b\n", "\"sku\" stands twice"),
+        ("sku,quantity\na,1\n", "[\"quantity\"] is not expected: declare it, `drop` it, or write"),
+        ("sku;stock\na;1\n", "the header is one field, is the `delimiter` right?"),
     ] {
         folder.put("stock.csv", content);
         let log = read(&folder, None);

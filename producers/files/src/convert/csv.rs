@@ -59,17 +59,26 @@ impl CsvConverter {
         let lacking: Vec<_> = declared.iter().filter(|name| !found.contains(name)).collect();
         let unknown: Vec<_> = found.iter().filter(|name| !declared.contains(name)).collect();
         let twice = declared.iter().find(|name| found.iter().filter(|f| f == name).count() > 1);
-        let problem = if !lacking.is_empty() {
-            format!("{lacking:?} is missing")
-        } else if !unknown.is_empty() && !self.entity.ignore_extra {
-            format!("{unknown:?} is not expected; declare it, drop it, or ignore extra_columns")
-        } else if let Some(name) = twice {
-            format!("{name:?} stands twice")
-        } else {
+        let mut problems = Vec::new();
+        if found.len() == 1 && declared.len() > 1 {
+            problems.push("the header is one field, is the `delimiter` right?".to_owned());
+        }
+        if !lacking.is_empty() {
+            problems.push(format!("{lacking:?} is missing"));
+        }
+        if !unknown.is_empty() && !self.entity.ignore_extra {
+            let fix = "declare it, `drop` it, or write `extra_columns: ignore`";
+            problems.push(format!("{unknown:?} is not expected: {fix}"));
+        }
+        if let (Some(name), []) = (twice, &problems[..]) {
+            problems.push(format!("{name:?} stands twice"));
+        }
+        if problems.is_empty() {
             self.map(&found);
             return Ok(());
-        };
-        let reason = format!("the header is {found:?}, expected {declared:?}: {problem}");
+        }
+        let problems = problems.join("; ");
+        let reason = format!("{problems}; the header is {found:?}, expected {declared:?}");
         Err(RowError::new(HEADER, reason))
     }
 

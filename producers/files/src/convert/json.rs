@@ -132,9 +132,8 @@ impl JsonConverter {
             self.columns.iter().any(is_first) || self.drops.iter().any(is_first)
         };
         let name = value.as_object()?.keys().find(|name| !known(name))?;
-        let reason = format!(
-            "the field {name:?} is not expected; declare it, drop it, or ignore extra_columns"
-        );
+        let fix = "declare it, `drop` it, or write `extra_columns: ignore`";
+        let reason = format!("the field {name:?} is not expected: {fix}");
         Some(RowError::new(SHAPE, reason))
     }
 }

@@ -83,6 +83,16 @@ fn other_text_is_refused_with_its_code() {
 }
 
 #[test]
+fn a_decimal_comma_is_named_where_a_number_is_expected() {
+    for kind in ["decimal", "decimal(9,2)", "double", "long"] {
+        let reason =
+            |text| Kind::parse(kind).unwrap().put(text, &mut Vec::new()).unwrap_err().reason;
+        assert!(reason("12,50").contains("a decimal comma?"), "{kind}");
+        assert!(!reason("n/a").contains("comma"), "{kind}");
+    }
+}
+
+#[test]
 fn a_type_that_does_not_exist_is_refused() {
     for bad in [
         "",
