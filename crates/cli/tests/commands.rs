@@ -66,7 +66,10 @@ fn what_stands_under_entities_wins_over_the_pack_key_by_key() {
     );
     // What follows from a mistake is no second one.
     let found = written("{inventory: {columns: {sku: {type: int}, supplyChannel: {empty: ''}}}}");
-    assert_eq!(found, ["TL1001 entities.yaml see the table of types in the README"]);
+    assert_eq!(
+        found,
+        ["TL1001 entities.yaml `throughline reference config` has what each type accepts"]
+    );
     let schema = sandbox.output(&["reference", "schema"]).stdout;
     let published: serde_json::Value = serde_json::from_slice(&schema).unwrap();
     let entity = "/properties/producers/additionalProperties/oneOf/0/properties/entities";

@@ -239,6 +239,7 @@ impl Entity<'_> {
         let mut sources = HashSet::new();
         let mut fields = HashSet::new();
         let mut result = Vec::new();
+        let before = self.violations.len();
         for (source, options) in columns {
             let at = at.key(source.clone());
             if !sources.insert(source.clone()) {
@@ -254,7 +255,8 @@ impl Entity<'_> {
             }
             result.push(column);
         }
-        if result.is_empty() {
+        // Columns that are described wrongly are read when that is mended.
+        if result.is_empty() && self.violations.len() == before {
             self.add("columns", "no column is read", "describe the columns");
         }
         Some(Shape::Columns(result))
@@ -272,7 +274,7 @@ impl Entity<'_> {
         let kind = match Kind::parse(&options.kind) {
             Ok(kind) => kind,
             Err(reason) => {
-                add("type", reason, "see the table of types in the README");
+                add("type", reason, "`throughline reference config` has what each type accepts");
                 return None;
             }
         };

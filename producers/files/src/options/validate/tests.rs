@@ -31,3 +31,13 @@ fn the_fingerprint_follows_what_is_read_of_a_file_and_not_where_it_lies() {
     assert_ne!(fingerprint_of(&OPTIONS.replacen('{', "{\"quarantine\": {\"rows\": 7},", 1)), first);
     assert_eq!(fingerprint_of(&OPTIONS.replace("\"in\"", "\"elsewhere\"")), first);
 }
+
+#[test]
+fn a_column_with_a_mistake_is_the_only_mistake() {
+    let options = OPTIONS.replace(r#""sku": {}, "pieces""#, r#""sku""#).replace("long", "int");
+    let mut violations = Violations::default();
+    let options: FilesOptions = serde_json::from_str(&options).unwrap();
+    assert!(settings(options, &Path::default(), &mut violations).is_none());
+    let told: Vec<_> = violations.iter().map(|told| told.path.to_string()).collect();
+    assert_eq!(told, ["entities.stock.columns.sku.type"]);
+}
