@@ -70,7 +70,8 @@ pub struct Rejection {
     pub place: String,
     /// What is wrong with it and what to do.
     pub reason: String,
-    /// The input as it was, bounded in size, with dropped columns removed.
+    /// The input as it was, bounded in size, with dropped columns removed; in UTF-8 when its
+    /// encoding is another one.
     pub input: Vec<u8>,
     /// What it was read from, when a later version of that can mend it: its dead letter is resolved
     /// by the [`Item::ReadWhole`] of another version.

@@ -49,6 +49,15 @@ fn decode<'b>(bytes: &'b [u8], encoding: &'static Encoding) -> Result<Cow<'b, st
     encoding.decode_without_bom_handling_and_without_replacement(bytes).ok_or_else(wrong)
 }
 
+/// Bytes of an input as people are shown them: as text of their encoding. What is no text in UTF-8
+/// stays as it is.
+fn legible(bytes: &[u8], encoding: &'static Encoding) -> Vec<u8> {
+    if encoding == encoding_rs::UTF_8 || encoding.output_encoding() != encoding {
+        return bytes.to_vec();
+    }
+    encoding.decode_without_bom_handling(bytes).0.into_owned().into_bytes()
+}
+
 /// Collects the fields of a row; remembers where each ends, so that a key is a copy of parts.
 #[derive(Debug)]
 struct Fields {

@@ -288,7 +288,9 @@ impl RowReader {
         let line = &window[..len.min(SHOWN).min(self.max_row)];
         let shown = match &self.format {
             Converter::Csv(converter, _) => converter.shown(line, None),
-            _ => (!self.withheld).then(|| line.to_vec()),
+            Converter::Lines(converter) | Converter::Array(converter, _) => {
+                (!self.withheld).then(|| converter.shown(line))
+            }
         };
         let step = bad(error.into(), self.place.line, shown);
         self.place.skipping = true;
@@ -367,7 +369,7 @@ fn object(
     let mut parsed = match converter.parse(bytes) {
         Ok(parsed) => parsed,
         Err((below, error)) => {
-            let shown = (!withheld).then(|| bytes.trim_ascii_end().to_vec());
+            let shown = (!withheld).then(|| converter.shown(bytes.trim_ascii_end()));
             return bad(error.into(), line + below as u64, shown);
         }
     };

@@ -181,3 +181,25 @@ fn schemas_are_named_after_the_system_and_the_entity() {
     assert_eq!(entity.key.record().unwrap().name, "shop.StockRowKey");
     assert_eq!(entity.document.record().unwrap().name, "shop.StockRow");
 }
+
+#[test]
+fn a_row_in_another_encoding_is_shown_as_text() {
+    for (format, row, shown) in [
+        ("csv", &b"J\xfcrgen,x\n"[..], "Jürgen,x"),
+        ("csv", b"\"J\xfcrgen\"x,1\n", "\"Jürgen\"x,1"),
+        ("jsonl", b"{\"sku\": \"J\xfcrgen\n", "{\"sku\": \"Jürgen"),
+        (
+            "jsonl",
+            b"{\"sku\": \"J\xfcrgen\", \"stock\": true}\n",
+            "{\"sku\":\"Jürgen\",\"stock\":true}",
+        ),
+    ] {
+        let mut folder = Folder::new(stock("deliver"));
+        folder.set(&["entities", "stock", "encoding"], json!("windows-1252"));
+        folder.set(&["entities", "stock", "format"], json!(format));
+        let header = if format == "csv" { &b"sku,stock\n"[..] } else { b"" };
+        folder.put("stock.csv", [header, row].concat());
+        let log = read(&folder, None);
+        assert_eq!(String::from_utf8_lossy(&log.rejected()[0].input), shown);
+    }
+}

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use encoding_rs::Encoding;
 
-use super::{Fields, Refused, Row, decode, put_empty, put_present};
+use super::{Fields, Refused, Row, decode, legible, put_empty, put_present};
 use crate::csv::{Span, unescape};
 use crate::error::{COLUMN_COUNT, HEADER, RowError};
 use crate::settings::{Column, Dialect, EntitySettings, Shape};
@@ -143,7 +143,7 @@ impl CsvConverter {
     /// they cannot be told apart.
     pub(crate) fn shown(&self, bytes: &[u8], values: Option<&[Span]>) -> Option<Vec<u8>> {
         if self.entity.drop.is_empty() {
-            return Some(bytes.trim_ascii_end().to_vec());
+            return Some(legible(bytes.trim_ascii_end(), self.encoding));
         }
         let values = values.filter(|values| values.len() == self.width)?;
         let (delimiter, quote) = (self.dialect.delimiter, self.dialect.quote);
@@ -163,6 +163,6 @@ impl CsvConverter {
                 out.extend_from_slice(value);
             }
         }
-        Some(out)
+        Some(legible(&out, self.encoding))
     }
 }

@@ -6,7 +6,7 @@ use encoding_rs::Encoding;
 use serde_json::Value;
 use throughline_avro::{Node, json_to_datum};
 
-use super::{Fields, Refused, Row, decode, key_of_document, put_empty, put_present};
+use super::{Fields, Refused, Row, decode, key_of_document, legible, put_empty, put_present};
 use crate::error::{NOT_JSON, RANGE, RowError, SHAPE, TYPE};
 use crate::kind::Kind;
 use crate::layout::Layout;
@@ -121,6 +121,11 @@ impl JsonConverter {
             json_to_datum(&field.node, value.get(&field.name)?, &mut key).ok()?;
         }
         Some(key)
+    }
+
+    /// What could not be parsed, for people.
+    pub(crate) fn shown(&self, bytes: &[u8]) -> Vec<u8> {
+        legible(bytes, self.encoding)
     }
 
     fn extra(&self, value: &Value) -> Option<RowError> {
