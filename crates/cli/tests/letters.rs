@@ -52,7 +52,7 @@ fn letters_of_a_dump_are_open_until_a_good_one_or_a_person_resolves_them() {
     let id = letters[0]["id"].as_str().unwrap();
 
     let list = text(&sandbox.output(&["dlq", "list", "shop-exports"]).stdout);
-    for word in ["state", "since", "first id", "past", id] {
+    for word in ["state", "since", "first id", "past", &format!("'{id}'")] {
         assert!(list.contains(word), "{list}");
     }
     let show = text(&sandbox.output(&["dlq", "show", "shop-exports", id]).stdout);

@@ -141,11 +141,17 @@ fn list(global: &Global, found: &Unresolved) -> Result<Exit, Failure> {
     for ((worker, code, kind, state), Group { first, since, count }) in groups {
         let (count, since) = (count.to_string(), view::time(since));
         let what = format!("{}: {}", first.place, first.reason);
-        let row = [worker, code, kind, state, &count, &since, &first.id, &what];
+        let row = [worker, code, kind, state, &count, &since, &pasteable(&first.id), &what];
         rows.push(row.map(str::to_owned).to_vec());
     }
     output::line(&output::table(&rows))?;
     Ok(Exit::Ok)
+}
+
+/// An id as a shell takes it for one argument; those of rows hold spaces.
+fn pasteable(id: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./@:+,%=".contains(&byte);
+    if id.bytes().all(plain) { id.to_owned() } else { format!("'{}'", id.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]
@@ -154,6 +160,17 @@ mod tests {
     use throughline_runtime::dead_letter::{Damaged, DeadLetterError};
 
     use super::*;
+
+    #[test]
+    fn a_shell_takes_a_listed_id_for_one_argument() {
+        for id in ["canonical.order-0@7", "stock stock.csv line 3 TL1013", "it's $(x).csv \"a\" \\"]
+        {
+            let script = format!("printf %s {}", pasteable(id));
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout), id);
+        }
+        assert_eq!(pasteable("canonical.order-0@7"), "canonical.order-0@7");
+    }
 
     #[test]
     fn the_id_of_a_letter_that_cannot_be_read_is_listed() {
