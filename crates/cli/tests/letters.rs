@@ -47,6 +47,14 @@ fn letters_of_a_dump_are_open_until_a_good_one_or_a_person_resolves_them() {
     let up = sandbox.start(&["up"]);
     sandbox.until_running();
     let letters = until_open(&sandbox, "a row is refused", &["inventory.csv line 102 column 2"]);
+    let told = |line: &str| {
+        let words = ["input refused", "TL1013", "inventory.csv line 102 column 2: column"];
+        words.iter().all(|word| line.contains(word))
+    };
+    sandbox.until("the log names it", || {
+        let log = std::fs::read_to_string(sandbox.path("up.log")).unwrap();
+        if log.lines().any(told) { Ok(()) } else { Err(log) }
+    });
     assert_eq!(letters[0]["parked"], false);
     assert!(letters[0]["failed_at"].as_str().unwrap().ends_with('Z'), "{}", letters[0]);
     let id = letters[0]["id"].as_str().unwrap();

@@ -107,6 +107,18 @@ pub(crate) fn run<P: Producer>(
     Ok(())
 }
 
+/// Says how much of a batch was refused, and the first of it.
+fn refused(items: &[Item]) {
+    let mut rejected = items.iter().filter_map(|item| match item {
+        Item::Rejected(rejection) => Some(rejection),
+        _ => None,
+    });
+    if let Some(Rejection { code, place, reason, .. }) = rejected.next() {
+        let (refused, first) = (1 + rejected.count(), format!("{place}: {reason}"));
+        tracing::warn!(refused, code, first, "input refused; see `throughline dlq list`");
+    }
+}
+
 /// What became of a change.
 enum Sent {
     /// It is in the transaction, or there was nothing to send.
@@ -179,11 +191,7 @@ impl Work {
             }
         }
         let committed = self.commit(differ, position, started)?;
-        let rejected = |item: &&Item| matches!(item, Item::Rejected(_));
-        let refused = batch.items.iter().filter(rejected).count();
-        if refused > 0 {
-            tracing::warn!(refused, "input refused; see `throughline dlq list`");
-        }
+        refused(&batch.items);
         Ok(committed)
     }
 
