@@ -27,7 +27,8 @@ fn until_told(sandbox: &Sandbox, words: &[&str], ready: bool) {
         let state = row["state"].as_str().unwrap_or_default();
         let answer = readyz(sandbox);
         let agrees = answer.starts_with(if ready { "HTTP/1.1 200" } else { "HTTP/1.1 503" });
-        let told = words.iter().all(|word| state.contains(word) && (ready || answer.contains(word)));
+        let told =
+            words.iter().all(|word| state.contains(word) && (ready || answer.contains(word)));
         if told && agrees { Ok(()) } else { Err((state.to_owned(), answer)) }
     });
 }
@@ -112,5 +113,38 @@ fn a_dump_that_is_set_aside_is_told_until_a_better_one_is_there() {
     stock(&sandbox, 100);
     until_told(&sandbox, &[READ], true);
     assert_eq!(json(&sandbox, &["dlq", "list"]), Vec::<Value>::new());
+    assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
+}
+
+#[test]
+fn a_delivery_that_is_moved_out_and_in_again_is_read_again_and_the_log_says_so() {
+    let sandbox = Sandbox::new();
+    sandbox.configure(|yaml| {
+        let entities = "entities: {inventory: {mode: deliver, path: 'stock*.csv'}}";
+        yaml.replace("poll: 20ms", &format!("poll: 20ms, {entities}"))
+    });
+    let deliver = |name: &str, pieces: i64| {
+        let text = format!("sku,quantityOnStock,supplyChannel\nA,{pieces},\n");
+        sandbox.replace(&format!("exports/{name}"), &text);
+    };
+    let arrives = |pieces: i64| {
+        sandbox.until(&format!("{pieces} pieces"), || {
+            let stock = oracle::at_target(&sandbox).stock;
+            if stock.values().eq([&pieces]) { Ok(()) } else { Err(stock) }
+        });
+    };
+    let up = sandbox.start(&["up"]);
+    deliver("stock-1.csv", 9);
+    arrives(9);
+    deliver("stock-2.csv", 11);
+    arrives(11);
+    fs::rename(sandbox.path("exports/stock-1.csv"), sandbox.path("away.csv")).unwrap();
+    deliver("stock-3.csv", 12);
+    arrives(12);
+    fs::rename(sandbox.path("away.csv"), sandbox.path("exports/stock-1.csv")).unwrap();
+    arrives(9);
+    let log = fs::read_to_string(sandbox.path("up.log")).unwrap();
+    let told = |line: &&str| line.contains("stock-1.csv") && line.contains("is read again");
+    assert_eq!(log.lines().filter(told).count(), 1, "{log}");
     assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
 }

@@ -63,6 +63,8 @@ struct Watch {
     /// By name: deliveries that were read or have to wait, and the number that the position has of
     /// each that was read.
     known: HashMap<String, (Version, u64)>,
+    /// Deliveries that were read since the start and moved away, as far as they fit.
+    away: HashSet<u64>,
     /// Append-only files that were read and may be renamed or removed.
     held: HashMap<String, File>,
     /// Append-only files that were missing at some look.
@@ -192,6 +194,7 @@ impl Producer for FilesProducer {
                 empty: false,
                 seen: HashMap::new(),
                 known: HashMap::new(),
+                away: HashSet::new(),
                 held: HashMap::new(),
                 missed: HashSet::new(),
                 finished: HashSet::new(),
@@ -224,6 +227,7 @@ impl Producer for FilesProducer {
             watch.aside = None;
             watch.seen.clear();
             watch.known.clear();
+            watch.away.clear();
             watch.held.clear();
             watch.missed.clear();
             watch.finished.clear();

@@ -80,11 +80,9 @@ impl Delivered {
         self.0.insert(digest);
     }
 
-    /// Keeps those that are still there; returns whether others were forgotten.
-    pub(crate) fn retain(&mut self, there: &BTreeSet<u64>) -> bool {
-        let before = self.0.len();
-        self.0.retain(|digest| there.contains(digest));
-        self.0.len() != before
+    /// Keeps those that are still there; returns the others.
+    pub(crate) fn retain(&mut self, there: &BTreeSet<u64>) -> BTreeSet<u64> {
+        self.0.extract_if(.., |digest| !there.contains(digest)).collect()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::folder::{Entry, marks};
 use crate::job::{Job, Purpose, groups};
 use crate::mended;
 use crate::options::ModeOptions;
-use crate::position::{EntityState, FileState, Mark, Progress, Version};
+use crate::position::{EntityState, FileState, MOST_DELIVERED, Mark, Progress, Version};
 use crate::rows::{Opened, RowReader};
 
 impl Watch {
@@ -104,7 +104,10 @@ impl Watch {
         let names = names(&look.matching);
         self.known.retain(|name, _| names.contains(name.as_str()));
         let there: BTreeSet<u64> = self.known.values().map(|(_, digest)| *digest).collect();
-        turn.moved |= turn.state.delivered.retain(&there);
+        let gone = turn.state.delivered.retain(&there);
+        turn.moved |= !gone.is_empty();
+        let room = MOST_DELIVERED.saturating_sub(self.away.len());
+        self.away.extend(gone.into_iter().take(room));
     }
 
     fn is_done(&self, entry: &Entry, state: &EntityState) -> bool {
@@ -162,6 +165,12 @@ impl Watch {
         if delivered && turn.state.files.remove(&entry.path).is_some() {
             turn.moved = true;
             turn.out.push(mended::back(self.entity, &entry.path, version), 0);
+        }
+        if !delivered && self.away.remove(&digest) {
+            tracing::warn!(
+                file = entry.path, entity = %self.settings.name,
+                "a delivery that was moved away is back and is read again"
+            );
         }
         self.known.insert(entry.path.clone(), (version.clone(), digest));
         delivered
