@@ -10,10 +10,10 @@ use throughline_avro::Schema;
 use throughline_config::pack::{Pack, Setting, SettingType};
 use throughline_config::yaml::Mark;
 use throughline_config::{Config, Finding, Report, System};
-use throughline_connector::{CapturedEntity, ProducerContext};
+use throughline_connector::ProducerContext;
 use throughline_event::{Path, SystemName, TopicName, Violations, WorkerName};
 use throughline_processor_normalizer::{self as normalizer, Engine, Normalizer, Spec};
-use throughline_runtime::{ProducerKind, WorkerError};
+use throughline_runtime::{ProducerKind, Reached, WorkerError};
 
 use crate::catalog::BuiltIn;
 use crate::connectors;
@@ -74,7 +74,7 @@ impl PlannedProducer {
     }
 
     /// Reaches its source and tells what it publishes.
-    pub(crate) fn reach(&self, flow: &Flow) -> Result<Vec<CapturedEntity>, WorkerError> {
+    pub(crate) fn reach(&self, flow: &Flow) -> Result<Reached, WorkerError> {
         (self.known().check)(self.options.clone(), self.context(flow))
     }
 }

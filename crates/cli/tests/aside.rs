@@ -148,3 +148,36 @@ fn a_delivery_that_is_moved_out_and_in_again_is_read_again_and_the_log_says_so()
     assert_eq!(log.lines().filter(told).count(), 1, "{log}");
     assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
 }
+
+#[test]
+fn a_file_that_is_not_there_is_named_by_check_and_by_lag() {
+    let sandbox = Sandbox::new();
+    stock(&sandbox, 3);
+    let up = sandbox.start(&["up"]);
+    sandbox.until_running();
+    until_told(&sandbox, &[READ], true);
+    let missing = || {
+        let rows = json(&sandbox, &["lag"]);
+        let row = rows.into_iter().find(|row| row["role"] == "producer").unwrap();
+        row["missing"].as_str().unwrap_or_default().to_owned()
+    };
+    let found = missing();
+    assert!(found.contains("order: no file fits orders.csv"), "{found}");
+    assert!(!found.contains("inventory.csv"), "{found}");
+    // The likeliest mistakes: a file that was removed, and a name in capitals.
+    fs::rename(sandbox.path("exports/inventory.csv"), sandbox.path("exports/INVENTORY.CSV"))
+        .unwrap();
+    sandbox.until("it is missing", || {
+        let found = missing();
+        if found.contains("inventory: no file fits inventory.csv") { Ok(()) } else { Err(found) }
+    });
+    let lag = text(&sandbox.output(&["lag"]).stdout);
+    assert!(lag.contains(&format!("{READ}; ")) && lag.contains("no file fits"), "{lag}");
+    assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
+    let check = text(&sandbox.output(&["check"]).stdout);
+    let told = |line: &str| {
+        line.starts_with("producer shop-exports, source: ok; ")
+            && line.contains("inventory: no file fits inventory.csv")
+    };
+    assert!(check.lines().any(told), "{check}");
+}

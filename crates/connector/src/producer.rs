@@ -258,6 +258,12 @@ pub trait Producer: Send + Sized + 'static {
     /// What it publishes; does not change while it runs.
     fn entities(&self) -> &[CapturedEntity];
 
+    /// What an operator may expect in the source and is not there, as `connect` or the last look saw
+    /// it: a file that no name fits. It keeps nothing from being read, and is read when it comes.
+    fn missing(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Starts behind this position, or from the beginning.
     fn resume(&mut self, position: Option<Position>) -> Result<(), CaptureError>;
 

@@ -24,9 +24,18 @@ pub struct ProducerKind {
     /// What it will publish, as far as valid options alone say it; no I/O.
     pub declared: fn(Value, &SystemName) -> Result<Vec<CapturedEntity>, ConnectError>,
     /// Reaches the source and tells what it publishes.
-    pub check: fn(Value, ProducerContext) -> Result<Vec<CapturedEntity>, WorkerError>,
+    pub check: fn(Value, ProducerContext) -> Result<Reached, WorkerError>,
     /// Runs one until it is drained or fails.
     pub(crate) run: fn(Value, ProducerContext, &Host) -> Result<(), WorkerError>,
+}
+
+/// A source that was reached.
+#[derive(Debug, Clone)]
+pub struct Reached {
+    /// What the producer publishes.
+    pub entities: Vec<CapturedEntity>,
+    /// What an operator may expect there and is not there.
+    pub missing: Vec<String>,
 }
 
 /// One kind of sink.
@@ -77,10 +86,10 @@ fn declared<P: Producer>(
 fn check_producer<P: Producer>(
     options: Value,
     cx: ProducerContext,
-) -> Result<Vec<CapturedEntity>, WorkerError> {
+) -> Result<Reached, WorkerError> {
     let settings = settings::<P::Options>(options, &cx.name)?;
     let connected = reactor()?.block_on(P::connect(settings, cx))?;
-    Ok(connected.entities().to_vec())
+    Ok(Reached { entities: connected.entities().to_vec(), missing: connected.missing() })
 }
 
 fn check_sink<S: Sink>(options: Value, cx: SinkContext) -> Result<(), WorkerError> {

@@ -24,7 +24,7 @@ mod target;
 
 pub use error::{WorkerError, chain};
 pub use host::Host;
-pub use kinds::{Kind, Kinds, ProducerKind, ProducerRegistry, SinkKind, SinkRegistry};
+pub use kinds::{Kind, Kinds, ProducerKind, ProducerRegistry, Reached, SinkKind, SinkRegistry};
 pub use processor::ProcessorOptions;
 pub use shutdown::Shutdown;
 pub use supervisor::{Supervisor, Worker, WorkerState, WorkerStatus};

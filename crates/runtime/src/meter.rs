@@ -57,6 +57,11 @@ impl Meter {
         self.metrics.caught_up(caught_up);
     }
 
+    /// What is not there of the source, which keeps the worker from nothing.
+    pub(crate) fn missing(&self, missing: Option<String>) {
+        self.metrics.missing(missing);
+    }
+
     /// Some work is done: what failed before is over.
     pub(crate) fn progressed(&self) {
         self.metrics.progressed();

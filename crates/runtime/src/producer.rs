@@ -73,7 +73,7 @@ pub(crate) fn run<P: Producer>(
     let mut meter = Meter::new(host, &cx.name);
     meter.ready(true);
     let dumps = HashMap::new();
-    let mut work = Work { publisher, version, meter, dumps, waiting: None };
+    let mut work = Work { publisher, version, meter, dumps, waiting: None, missing: None };
     let mut batch = CaptureBatch::default();
     while !host.shutdown.is_draining() {
         work.meter.beat();
@@ -98,6 +98,7 @@ pub(crate) fn run<P: Producer>(
             let committed = work.read_anew(&mut store, read)?;
             committed.position.iter().for_each(|position| connector.committed(position));
         }
+        work.misses(&connector.missing());
         work.meter.caught_up(matches!(captured, Captured::Idle(_)) && anew.is_none());
         if let Captured::Idle(wait) = captured {
             host.shutdown.wait(wait.min(LONGEST_IDLE));
@@ -135,6 +136,8 @@ struct Work {
     dumps: HashMap<(usize, String), u64>,
     /// What could not be read at the last look.
     waiting: Option<String>,
+    /// What was not there at the last look.
+    missing: Option<String>,
 }
 
 impl Work {
@@ -158,6 +161,21 @@ impl Work {
             None => {}
         }
         self.waiting = waiting;
+    }
+
+    /// Tells what is not there of the source: once in the log, and beside the worker's state.
+    fn misses(&mut self, missing: &[String]) {
+        let missing = (!missing.is_empty()).then(|| missing.join("; "));
+        if self.missing != missing {
+            if let Some(missing) = &missing {
+                tracing::info!(
+                    missing,
+                    "something of the source is not there yet: it is waited for"
+                );
+            }
+            self.meter.missing(missing.clone());
+            self.missing = missing;
+        }
     }
 
     /// Publishes one batch. Only the last of its transactions carries the position.

@@ -44,6 +44,8 @@ pub struct WorkerState {
     pub caught_up: bool,
     /// Why not, when it said so: `failed: TL0514: ...`.
     pub problem: Option<String>,
+    /// What is not there of its source, which keeps it from nothing; only producers say so.
+    pub missing: Option<String>,
 }
 
 /// What one worker says about itself.
@@ -55,6 +57,7 @@ pub(crate) struct Heart {
     last: AtomicU64,
     ready: AtomicBool,
     caught_up: AtomicBool,
+    missing: Mutex<Option<String>>,
     /// Milliseconds from `started` to the moment in which it became ready.
     ready_since: AtomicU64,
     /// Whether it finished some work since its last failure.
@@ -95,6 +98,10 @@ impl Heart {
     pub(crate) fn caught_up(&self, caught_up: bool) {
         self.caught_up.store(caught_up, Ordering::Release);
     }
+
+    pub(crate) fn missing(&self) -> MutexGuard<'_, Option<String>> {
+        self.missing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Default for Health {
@@ -112,6 +119,7 @@ impl Health {
             last: AtomicU64::new(0),
             ready: AtomicBool::new(false),
             caught_up: AtomicBool::new(false),
+            missing: Mutex::default(),
             ready_since: AtomicU64::new(0),
             progressed: AtomicBool::new(false),
         });
@@ -163,6 +171,7 @@ impl Health {
                 silent: now
                     .saturating_sub(Duration::from_millis(heart.last.load(Ordering::Relaxed))),
                 caught_up: heart.caught_up.load(Ordering::Acquire),
+                missing: heart.missing().clone(),
                 ready: heart.ready.load(Ordering::Relaxed) && !problems.contains_key(&heart.name),
                 problem: problem(&heart.name),
             })
@@ -174,6 +183,7 @@ impl Health {
             ready: false,
             caught_up: false,
             problem: problem(name),
+            missing: None,
         }));
         workers.sort_by(|a, b| a.name.cmp(&b.name));
         workers

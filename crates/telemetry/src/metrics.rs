@@ -150,6 +150,11 @@ impl WorkerMetrics {
         self.heart.caught_up(caught_up);
     }
 
+    /// Says what is not there of the source, which keeps the worker from nothing.
+    pub fn missing(&self, missing: Option<String>) {
+        *self.heart.missing() = missing;
+    }
+
     /// Says that some work is done: a failure before it is over.
     pub fn progressed(&self) {
         self.heart.progressed(true);

@@ -151,10 +151,14 @@ async fn readyz(State(site): State<Site>) -> Response {
 
 async fn workers(State(site): State<Site>) -> Response {
     let told = |worker: WorkerState| {
-        let WorkerState { name, ready, caught_up, problem, .. } = worker;
-        serde_json::json!({
+        let WorkerState { name, ready, caught_up, problem, missing, .. } = worker;
+        let mut told = serde_json::json!({
             "name": name, "ready": ready, "caught_up": caught_up, "problem": problem,
-        })
+        });
+        if let Some(missing) = missing {
+            told["missing"] = missing.into();
+        }
+        told
     };
     let all: serde_json::Value = site.metrics.health().workers().into_iter().map(told).collect();
     ([(header::CONTENT_TYPE, "application/json")], all.to_string()).into_response()

@@ -56,7 +56,7 @@ struct Watch {
     waiting: Option<CaptureError>,
     /// Which of its files are refused and still there, as the last look found it.
     aside: Option<CaptureError>,
-    /// No file fits the pattern, which was told.
+    /// No file fits the pattern.
     empty: bool,
     /// By name: what it was when it was last looked at, and since when.
     seen: HashMap<String, Seen>,
@@ -181,8 +181,10 @@ impl Producer for FilesProducer {
         for (entity, settings) in settings.entities.into_iter().enumerate() {
             let (layout, publishes) = publishes(&cx.system, &settings)?;
             captured.push(publishes);
+            let listed = folder.list(&settings.pattern.folder).unwrap_or_default();
             watches.push(Watch {
                 entity,
+                empty: !listed.iter().any(|entry| settings.pattern.matches(&entry.name)),
                 settings: Arc::new(settings),
                 layout,
                 folder: Arc::clone(&folder),
@@ -191,7 +193,6 @@ impl Producer for FilesProducer {
                 job: None,
                 waiting: None,
                 aside: None,
-                empty: false,
                 seen: HashMap::new(),
                 known: HashMap::new(),
                 away: HashSet::new(),
@@ -213,6 +214,13 @@ impl Producer for FilesProducer {
 
     fn entities(&self) -> &[CapturedEntity] {
         &self.captured
+    }
+
+    fn missing(&self) -> Vec<String> {
+        let empty = self.watches.iter().filter(|watch| watch.empty);
+        empty
+            .map(|of| format!("{}: no file fits {}", of.settings.name, of.settings.pattern))
+            .collect()
     }
 
     fn resume(&mut self, position: Option<Position>) -> Result<(), CaptureError> {
@@ -280,7 +288,8 @@ impl Producer for FilesProducer {
             }
         }
         // With each batch, also those of entities that had no turn in it.
-        let waiting = self.watches.iter().flat_map(|watch| watch.waiting.iter().chain(&watch.aside));
+        let waiting =
+            self.watches.iter().flat_map(|watch| watch.waiting.iter().chain(&watch.aside));
         out.batch.waiting.extend(waiting.filter_map(error::again));
         if moved || !out.batch.items.is_empty() {
             out.batch.position = Some(self.state.to_position());

@@ -10,7 +10,7 @@ mod folder;
 use serde_json::{Value, json};
 use throughline_connector::SinkContext;
 use throughline_event::Role;
-use throughline_runtime::{WorkerError, chain, needs};
+use throughline_runtime::{Reached, WorkerError, chain, needs};
 
 use crate::args::Global;
 use crate::connectors;
@@ -58,8 +58,9 @@ fn look(flow: &Flow) -> Vec<Looked> {
     for producer in &flow.producers {
         let what = format!("producer {}", producer.name);
         let needed = match producer.reach(flow) {
-            Ok(entities) => {
-                looked.push(Looked::new(format!("{what}, source"), "ok", vec![]));
+            Ok(Reached { entities, missing }) => {
+                let seen = [vec!["ok".to_owned()], missing].concat().join("; ");
+                looked.push(Looked::new(format!("{what}, source"), seen, vec![]));
                 needs::of_producer(&producer.name, &producer.system, &entities, PARTITIONS)
             }
             Err(error) => Err(error),

@@ -31,12 +31,14 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
             }
             None => ("no position".to_owned(), None),
         };
-        let row = [name.as_str(), "producer", topic.as_str(), &shown, &state];
+        let missing = states.missing(name);
+        let told = missing.map_or_else(|| state.clone(), |missing| format!("{state}; {missing}"));
+        let row = [name.as_str(), "producer", topic.as_str(), &shown, &told];
         rows.push(row.map(str::to_owned).to_vec());
         json.push(json!({
             "worker": name, "role": "producer", "topic": topic, "state": state,
             "version": at.map(|(version, _)| version),
-            "position_at": at.map(|(_, at)| view::time(*at)),
+            "position_at": at.map(|(_, at)| view::time(*at)), "missing": missing,
         }));
     }
     for Reader { role, name, group, topics } in readers(&flow) {

@@ -33,10 +33,6 @@ impl Watch {
         }
         let matching: Vec<Entry> =
             entries.iter().filter(|e| self.settings.pattern.matches(&e.name)).cloned().collect();
-        if matching.is_empty() && !self.empty {
-            let (entity, pattern) = (&self.settings.name, &self.settings.pattern);
-            tracing::info!(%entity, %pattern, "no file of the folder fits: one is waited for");
-        }
         self.empty = matching.is_empty();
         let names = names(&matching);
         self.seen.retain(|name, _| names.contains(name.as_str()));

@@ -30,6 +30,7 @@ pub(super) struct State {
     ready: bool,
     caught_up: bool,
     problem: Option<String>,
+    missing: Option<String>,
 }
 
 impl States {
@@ -48,6 +49,12 @@ impl States {
             Ok(states) => Self::Told(address, states),
             Err(error) => Self::Silent(silent(address, &error)),
         }
+    }
+
+    /// What is not there of a worker's source.
+    pub(super) fn missing(&self, worker: &WorkerName) -> Option<&str> {
+        let Self::Told(_, states) = self else { return None };
+        states.iter().find(|state| state.name == worker.as_str())?.missing.as_deref()
     }
 
     /// What is told of a worker.
