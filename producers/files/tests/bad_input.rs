@@ -240,6 +240,21 @@ fn a_file_that_is_set_aside_is_told_for_as_long_as_it_is_there() {
 }
 
 #[test]
+fn a_file_that_was_refused_before_codes_were_kept_is_told_without_one() {
+    let folder = Folder::new(stock("replace"));
+    folder.put("stock.csv", "sku\na\n");
+    let position = read(&folder, None).position.unwrap();
+    let code = r#","refused_with":"TL1020""#;
+    assert!(position.as_str().contains(code), "{position:?}");
+    let before = Position::new(position.as_str().replace(code, ""));
+    let told = &read(&folder, Some(before)).aside[0];
+    assert!(
+        told.starts_with("TL1033: stock.csv is set aside; mend it, `throughline dlq"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_log_that_is_set_aside_is_not_read_when_it_is_removed() {
     let folder = Folder::new(stock("append"));
     folder.append("stock-1.csv", "sku,stock\na,1\n");

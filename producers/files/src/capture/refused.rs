@@ -71,13 +71,13 @@ impl Watch {
             0 => String::new(),
             more => format!(", and {more} more of {}", self.settings.name),
         };
-        let (problem, fix) = if code.is_empty() {
-            (format!("{name} is set aside{more}"), "`throughline dlq list`".to_owned())
+        let (with, told) = if code.is_empty() {
+            (String::new(), "`throughline dlq list` says why".to_owned())
         } else {
-            let fix = format!("`throughline explain {code}`");
-            (format!("{name} is set aside with {code}{more}"), fix)
+            (format!(" with {code}"), format!("`throughline explain {code}` says how"))
         };
-        let fix = format!("mend it, {fix} says how, or move it out of the folder");
+        let problem = format!("{name} is set aside{with}{more}");
+        let fix = format!("mend it, {told}, or move it out of the folder");
         Some(CaptureError::Halt { code: ASIDE, problem, fix })
     }
 
