@@ -17,7 +17,7 @@ use throughline_avro::{
 };
 use throughline_event::SystemName;
 
-pub(crate) use self::error::{EncodeError, Problem};
+pub(crate) use self::error::{EncodeError, Problem, Written};
 use crate::value::{Object, Shape, Symbol, Value, Vocabulary, VocabularyBuilder};
 
 /// Bytes of the records of one document, far beyond what a topic takes.
@@ -102,7 +102,7 @@ impl Encoder {
         }
     }
 
-    fn write(&self, value: Value<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    fn write(&self, value: Value<'_>, out: &mut Vec<u8>) -> Written {
         match (self, value) {
             (Self::String, Value::Text(text)) => put_str(out, text),
             (Self::String, Value::Bytes(_)) => return Err(EncodeError::new(Problem::Utf8)),
@@ -111,7 +111,7 @@ impl Encoder {
                 Ok(number) => put_long(out, i64::from(number)),
                 Err(_) => return Err(EncodeError::new(Problem::Range { expected: "an int" })),
             },
-            (Self::Boolean, Value::Boolean(boolean)) => put_boolean(out, boolean),
+            (Self::Boolean, Value::Boolean(boolean)) => put_boolean(out, *boolean),
             (Self::Timestamp, Value::Timestamp(time)) => put_long(out, time.timestamp_micros()),
             (Self::Optional(null, ..), Value::Null) => put_union_branch(out, *null),
             (Self::Optional(_, other, inner), value) => {
@@ -135,7 +135,7 @@ impl Encoder {
         Ok(())
     }
 
-    fn write_entries(&self, entries: Object<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    fn write_entries(&self, entries: Object<'_>, out: &mut Vec<u8>) -> Written {
         // A null entry is an entry that is not there: `{"a": .maybe}` need not be guarded.
         let present = entries.values().iter().filter(|value| !value.is_null()).count();
         if present > 0 {
@@ -150,7 +150,7 @@ impl Encoder {
         Ok(())
     }
 
-    fn refuse(&self, value: Value<'_>) -> EncodeError {
+    fn refuse(&self, value: Value<'_>) -> Box<EncodeError> {
         let problem = match value {
             Value::Null => Problem::Missing,
             value => {
@@ -174,7 +174,7 @@ impl Encoder {
 }
 
 /// Values share their parts, so what is small as a value can be large as a record.
-fn check_size(out: &[u8]) -> Result<(), EncodeError> {
+fn check_size(out: &[u8]) -> Written {
     if out.len() > MAX_BYTES { Err(EncodeError::new(Problem::Size)) } else { Ok(()) }
 }
 
@@ -215,7 +215,7 @@ impl RecordEncoder {
     }
 
     /// Appends a record.
-    pub(crate) fn write(&self, record: Object<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    pub(crate) fn write(&self, record: Object<'_>, out: &mut Vec<u8>) -> Written {
         let plan = record.shape().and_then(|shape| self.plans.get(shape)?.as_deref());
         let Some(plan) = plan else { return self.write_by_name(record, out) };
         let values = record.values();
@@ -223,19 +223,19 @@ impl RecordEncoder {
             match step {
                 Step::Bytes(bytes) => out.extend_from_slice(bytes),
                 Step::Field { place, field } => {
-                    self.fields[*field].write(Some(values[*place]), out)?;
+                    self.fields[*field].write(values[*place], out)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn write_by_name(&self, record: Object<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    fn write_by_name(&self, record: Object<'_>, out: &mut Vec<u8>) -> Written {
         let mut known = 0;
         for field in &self.fields {
             let value = record.get(&field.name);
             known += usize::from(value.is_some());
-            if let Err(error) = field.write(value, out) {
+            if let Err(error) = field.write_found(value, out) {
                 // A misspelled field explains why another one is missing.
                 return Err(self.unknown_field(record).unwrap_or(error));
             }
@@ -247,21 +247,16 @@ impl RecordEncoder {
     }
 
     /// The first field of a record that the schema does not have.
-    fn unknown_field(&self, record: Object<'_>) -> Option<EncodeError> {
+    fn unknown_field(&self, record: Object<'_>) -> Option<Box<EncodeError>> {
         let known = |name: &str| self.fields.iter().any(|field| field.name.name() == name);
         let (name, _) = record.entries().find(|(name, _)| !known(name))?;
         Some(EncodeError::new(Problem::UnknownField).at_field(name))
     }
 
     /// Appends the one field of a record.
-    pub(crate) fn write_field(
-        &self,
-        at: usize,
-        record: Object<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
+    pub(crate) fn write_field(&self, at: usize, record: Object<'_>, out: &mut Vec<u8>) -> Written {
         let field = &self.fields[at];
-        field.write(record.get(&field.name), out)
+        field.write_found(record.get(&field.name), out)
     }
 
     /// The place of a field.
@@ -287,10 +282,17 @@ impl FieldEncoder {
         Some(Self { name: vocabulary.symbol(&field.name), encoder, default })
     }
 
-    #[inline]
-    fn write(&self, value: Option<Value<'_>>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    fn write_found(&self, value: Option<Value<'_>>, out: &mut Vec<u8>) -> Written {
         match (value, &self.default) {
-            (None | Some(Value::Null), Some(default)) => {
+            (None, None) => Err(EncodeError::new(Problem::Missing).at_field(self.name.name())),
+            (value, _) => self.write(value.unwrap_or(Value::Null), out),
+        }
+    }
+
+    #[inline]
+    fn write(&self, value: Value<'_>, out: &mut Vec<u8>) -> Written {
+        match (value, &self.default) {
+            (Value::Null, Some(default)) => {
                 // Nearly all defaults are null, zero or empty.
                 match default[..] {
                     [byte] => out.push(byte),
@@ -298,8 +300,7 @@ impl FieldEncoder {
                 }
                 Ok(())
             }
-            (None, None) => Err(EncodeError::new(Problem::Missing).at_field(self.name.name())),
-            (Some(value), _) => {
+            (value, _) => {
                 self.encoder.write(value, out).map_err(|error| error.at_field(self.name.name()))
             }
         }

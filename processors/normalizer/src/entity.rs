@@ -172,7 +172,7 @@ impl Entity {
                 Value::Null => {}
                 Value::Object(record) => mapped.push(Mapped { writer, record }),
                 Value::Array(records) => {
-                    for record in records {
+                    for record in *records {
                         let Value::Object(record) = *record else {
                             let reason = format!("{name} has an item that is no object");
                             return Err(self.bad_output(reason));
@@ -200,7 +200,7 @@ impl Entity {
     ) -> Result<Encoded<'a>, ProcessError> {
         let Mapped { writer, record } = mapped;
         let records = &self.writers[writer];
-        let refuse = |error: EncodeError| match error.problem {
+        let refuse = |error: Box<EncodeError>| match error.problem {
             Problem::Size => {
                 self.mapping.stopped("TL2025", "a record takes more than 64 MiB", None)
             }

@@ -5,7 +5,7 @@ use throughline_connector::Canonical;
 use throughline_event::SystemName;
 
 use crate::CanonicalEntity;
-use crate::encode::{EncodeError, RecordEncoder};
+use crate::encode::{EncodeError, RecordEncoder, Written};
 use crate::value::{Object, Vocabulary, VocabularyBuilder};
 
 /// How records of one entity are written.
@@ -56,7 +56,7 @@ impl RecordWriter {
     }
 
     /// The record's key.
-    pub(crate) fn key(&self, record: Object<'_>) -> Result<Vec<u8>, EncodeError> {
+    pub(crate) fn key(&self, record: Object<'_>) -> Result<Vec<u8>, Box<EncodeError>> {
         let mut out = Vec::with_capacity(32);
         for part in &self.key {
             match part {
@@ -68,7 +68,7 @@ impl RecordWriter {
     }
 
     /// Appends everything behind `meta`.
-    pub(crate) fn body(&self, record: Object<'_>, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+    pub(crate) fn body(&self, record: Object<'_>, out: &mut Vec<u8>) -> Written {
         self.body.write(record, out)
     }
 }

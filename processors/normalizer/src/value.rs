@@ -1,9 +1,10 @@
 //! Values while a record is normalized: documents, what mappings make of them, canonical records.
 //!
-//! They are small and can be copied: text is borrowed from the record or from the mapping, lists
-//! and objects lie in an [`Arena`] that is emptied after each record. An object is a [`Shape`], the
-//! names, and the values in the order of the names. Shapes that are known when a mapping is loaded
-//! find a [`Symbol`] by its number, those made while it runs by its text.
+//! They are two words, their kind and one that says the rest, and can be copied. What does not fit
+//! lies in an [`Arena`] that is emptied after each record; text and bytes stay in the record or in
+//! the mapping. An object is a [`Shape`], the names, and the values in the order of the names. Shapes
+//! that are known when a mapping is loaded find a [`Symbol`] by its number, those made while it runs
+//! by its text.
 
 mod object;
 pub(crate) mod vocabulary;
@@ -17,20 +18,28 @@ pub(crate) use self::vocabulary::{Symbol, Vocabulary, VocabularyBuilder};
 pub(crate) use self::vrl::{from_vrl, to_vrl};
 
 /// A value.
+///
+/// Every variant holds a whole word or nothing, so that a value travels in two registers. With a byte
+/// in one of them it is copied through memory in odd pieces, for which the processor waits longer
+/// than for what is done with it.
 #[derive(Debug, Clone, Copy)]
+#[repr(u64)]
 pub(crate) enum Value<'a> {
     Null,
-    Boolean(bool),
+    Boolean(&'a bool),
     Integer(i64),
-    Timestamp(DateTime<Utc>),
-    Text(&'a str),
+    Timestamp(&'a DateTime<Utc>),
+    Text(&'a &'a str),
     /// Bytes that are not UTF-8; those that are come as text.
-    Bytes(&'a [u8]),
-    Array(&'a [Value<'a>]),
+    Bytes(&'a &'a [u8]),
+    Array(&'a &'a [Value<'a>]),
     Object(Object<'a>),
     /// What VRL has and no mapping can write: a float, a pattern. Only its kind is known.
-    Foreign(&'static str),
+    Foreign(&'a &'static str),
 }
+
+const _: () =
+    assert!(size_of::<Result<Value<'_>, Box<()>>>() == 16, "an answer is no larger than a value");
 
 /// Where the values of one record lie.
 #[derive(Debug, Default)]
@@ -65,22 +74,46 @@ impl Arena {
 impl<'a> Scope<'a> {
     /// Text of its own.
     pub(crate) fn text(&self, text: &str) -> Value<'a> {
-        Value::Text(self.arena.alloc_str(text))
+        self.borrowed(self.arena.alloc_str(text))
+    }
+
+    /// Text that lies where it can stay.
+    #[inline]
+    pub(crate) fn borrowed(&self, text: &'a str) -> Value<'a> {
+        Value::Text(self.arena.alloc(text))
     }
 
     /// Bytes of its own, or text when they are UTF-8.
     pub(crate) fn bytes(&self, bytes: &[u8]) -> Value<'a> {
-        Value::from_bytes(self.arena.alloc_slice_copy(bytes))
+        self.borrowed_bytes(self.arena.alloc_slice_copy(bytes))
+    }
+
+    /// Bytes that lie where they can stay, or text when they are UTF-8.
+    pub(crate) fn borrowed_bytes(&self, bytes: &'a [u8]) -> Value<'a> {
+        match std::str::from_utf8(bytes) {
+            Ok(text) => self.borrowed(text),
+            Err(_) => Value::Bytes(self.arena.alloc(bytes)),
+        }
+    }
+
+    pub(crate) fn timestamp(&self, time: DateTime<Utc>) -> Value<'a> {
+        Value::Timestamp(self.arena.alloc(time))
     }
 
     /// A list of these.
     pub(crate) fn array(&self, items: &[Value<'a>]) -> Value<'a> {
-        Value::Array(self.arena.alloc_slice_copy(items))
+        self.list(self.arena.alloc_slice_copy(items))
+    }
+
+    /// A list of items that lie in the arena.
+    #[inline]
+    pub(crate) fn list(&self, items: &'a [Value<'a>]) -> Value<'a> {
+        Value::Array(self.arena.alloc(items))
     }
 
     /// An object of a shape that the vocabulary has; one value for each of its names.
     pub(crate) fn object(&self, shape: usize, values: &'a [Value<'a>]) -> Value<'a> {
-        Value::Object(Object::new(self.vocabulary.shape(shape), values))
+        Value::Object(Object::new(self.vocabulary.shape(shape), values, self.arena))
     }
 
     /// An object of any names; of one that comes twice the last value counts.
@@ -90,15 +123,18 @@ impl<'a> Scope<'a> {
         entries.dedup_by_key(|(name, _)| *name);
         let names = self.arena.alloc_slice_fill_iter(entries.iter().map(|(name, _)| *name));
         let values = self.arena.alloc_slice_fill_iter(entries.iter().map(|(_, value)| *value));
-        Value::Object(Object::new(self.arena.alloc(Shape::of_entries(names)), values))
+        Value::Object(Object::new(self.arena.alloc(Shape::of_entries(names)), values, self.arena))
+    }
+}
+
+impl From<bool> for Value<'_> {
+    #[inline]
+    fn from(boolean: bool) -> Self {
+        Self::Boolean(if boolean { &true } else { &false })
     }
 }
 
 impl<'a> Value<'a> {
-    pub(crate) fn from_bytes(bytes: &'a [u8]) -> Self {
-        std::str::from_utf8(bytes).map_or(Self::Bytes(bytes), Self::Text)
-    }
-
     pub(crate) fn as_text(&self) -> Option<&'a str> {
         match self {
             Self::Text(text) => Some(text),
@@ -124,7 +160,7 @@ impl<'a> Value<'a> {
 
     pub(crate) fn as_boolean(&self) -> Option<bool> {
         match self {
-            Self::Boolean(boolean) => Some(*boolean),
+            Self::Boolean(boolean) => Some(**boolean),
             _ => None,
         }
     }

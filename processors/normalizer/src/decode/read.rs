@@ -15,19 +15,19 @@ pub(super) fn value<'a>(
 ) -> Result<Value<'a>, DocumentError> {
     Ok(match plan {
         Plan::Null => Value::Null,
-        Plan::Boolean => Value::Boolean(cursor.boolean()?),
+        Plan::Boolean => Value::from(cursor.boolean()?),
         Plan::Int => Value::Integer(i64::from(cursor.int()?)),
         Plan::Long => Value::Integer(cursor.long()?),
-        Plan::Timestamp(unit) => timestamp(cursor.long()?, *unit)?,
+        Plan::Timestamp(unit) => timestamp(cursor.long()?, *unit, scope)?,
         // Each at its own precision: the shortest text of an f32 is not that of the f64 it widens to.
         Plan::Float => float_text(cursor.float()?, f32::is_finite, scope)?,
         Plan::Double => float_text(cursor.double()?, f64::is_finite, scope)?,
         Plan::Decimal(scale) => decimal_text(cursor, *scale, scope)?,
         Plan::Text(node) => json_text(node, cursor, scope)?,
-        Plan::Bytes => Value::from_bytes(cursor.bytes()?),
-        Plan::String => Value::Text(cursor.str()?),
-        Plan::Fixed(len) => Value::from_bytes(cursor.fixed(*len)?),
-        Plan::Enum(symbols) => Value::Text(&symbols[cursor.enum_index(symbols.len())?]),
+        Plan::Bytes => scope.borrowed_bytes(cursor.bytes()?),
+        Plan::String => scope.borrowed(cursor.str()?),
+        Plan::Fixed(len) => scope.borrowed_bytes(cursor.fixed(*len)?),
+        Plan::Enum(symbols) => scope.borrowed(&symbols[cursor.enum_index(symbols.len())?]),
         Plan::Array(item) => array(item, cursor, scope)?,
         Plan::Map(value) => map(value, cursor, scope)?,
         Plan::Union(branches) => {
@@ -50,7 +50,7 @@ fn array<'a>(
             items.push(value(item, cursor, scope)?);
         }
     }
-    Ok(Value::Array(items.into_bump_slice()))
+    Ok(scope.list(items.into_bump_slice()))
 }
 
 fn map<'a>(
@@ -130,11 +130,11 @@ fn json_text<'a>(
     Ok(scope.bytes(bare))
 }
 
-fn timestamp<'a>(ticks: i64, unit: Unit) -> Result<Value<'a>, DocumentError> {
+fn timestamp<'a>(ticks: i64, unit: Unit, scope: Scope<'a>) -> Result<Value<'a>, DocumentError> {
     let time: Option<DateTime<Utc>> = match unit {
         Unit::Millis => DateTime::from_timestamp_millis(ticks),
         Unit::Micros => DateTime::from_timestamp_micros(ticks),
         Unit::Nanos => Some(DateTime::from_timestamp_nanos(ticks)),
     };
-    time.map(Value::Timestamp).ok_or(DocumentError::Time)
+    time.map(|time| scope.timestamp(time)).ok_or(DocumentError::Time)
 }

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Whether a value could be written. Every field of every record says so, hence the box.
+pub(crate) type Written = Result<(), Box<EncodeError>>;
+
 /// Why a value is not a record of the schema.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{path}: {problem}")]
@@ -52,16 +55,16 @@ impl fmt::Display for Path {
 }
 
 impl EncodeError {
-    pub(super) fn new(problem: Problem) -> Self {
-        Self { path: Path::default(), problem }
+    pub(super) fn new(problem: Problem) -> Box<Self> {
+        Box::new(Self { path: Path::default(), problem })
     }
 
-    pub(super) fn at_field(mut self, name: &str) -> Self {
+    pub(super) fn at_field(mut self: Box<Self>, name: &str) -> Box<Self> {
         self.path.0.push(Segment::Field(name.to_owned()));
         self
     }
 
-    pub(super) fn at_item(mut self, index: usize) -> Self {
+    pub(super) fn at_item(mut self: Box<Self>, index: usize) -> Box<Self> {
         self.path.0.push(Segment::Item(index));
         self
     }

@@ -20,7 +20,7 @@ const SCHEMA: &str = r#"{"type": "record", "name": "R", "fields": [
     {"name": "traits", "type": {"type": "map", "values": "string"}, "default": {}}
 ]}"#;
 
-fn encode(value: serde_json::Value) -> Result<serde_json::Value, EncodeError> {
+fn encode(value: serde_json::Value) -> Result<serde_json::Value, Box<EncodeError>> {
     let schema = Schema::parse(SCHEMA).unwrap();
     let bytes = write(&schema, value)?;
     let (mut cursor, mut text) = (Cursor::new(&bytes), Vec::new());
@@ -30,7 +30,7 @@ fn encode(value: serde_json::Value) -> Result<serde_json::Value, EncodeError> {
 }
 
 /// The bytes of a record. Objects of a known shape and any others must give the same.
-fn write(schema: &Schema, value: serde_json::Value) -> Result<Vec<u8>, EncodeError> {
+fn write(schema: &Schema, value: serde_json::Value) -> Result<Vec<u8>, Box<EncodeError>> {
     let system = SystemName::new("shop").unwrap();
     let value = object(value);
     let mut words = VocabularyBuilder::new();
@@ -136,7 +136,7 @@ fn what_does_not_fit_is_refused_with_its_path() {
 #[test]
 fn text_that_is_not_utf8_is_refused() {
     let encoder = Encoder::String;
-    let error = encoder.write(Value::Bytes(&[0xff]), &mut Vec::new()).unwrap_err();
+    let error = encoder.write(Value::Bytes(&&[0xff][..]), &mut Vec::new()).unwrap_err();
     assert_eq!(error.problem, Problem::Utf8);
 }
 

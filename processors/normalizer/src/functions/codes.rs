@@ -73,10 +73,10 @@ const COUNTRIES: &str = "AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB B
     PY QA RE RO RS RU RW SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG \
     TH TJ TK TL TM TN TO TR TT TV TW TZ UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS YE YT ZA ZM ZW";
 
-fn filled<'a>(arguments: &Arguments<'a>, _scope: Scope<'a>) -> Answer<'a> {
+fn filled<'a>(arguments: &Arguments<'a>, scope: Scope<'a>) -> Answer<'a> {
     let Some(text) = optional_text(arguments, 0, "the text")? else { return Ok(Value::Null) };
     let trimmed = text.trim();
-    Ok(if trimmed.is_empty() { Value::Null } else { Value::Text(trimmed) })
+    Ok(if trimmed.is_empty() { Value::Null } else { scope.borrowed(trimmed) })
 }
 
 fn gtin14<'a>(arguments: &Arguments<'a>, scope: Scope<'a>) -> Answer<'a> {

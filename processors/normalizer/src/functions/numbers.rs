@@ -154,7 +154,7 @@ fn to_quantity<'a>(arguments: &Arguments<'a>, scope: Scope<'a>) -> Answer<'a> {
     let quantity = Quantity::parse(&digits(arguments)?, unit, scale, rounding(arguments, 3)?)
         .map_err(|error| error.to_string())?;
     let scale = Value::Integer(i64::from(quantity.scale));
-    let values = [scale, Value::Integer(quantity.steps), Value::Text(unit)];
+    let values = [scale, Value::Integer(quantity.steps), scope.borrowed(unit)];
     Ok(scope.object(QUANTITY, scope.arena.alloc(values)))
 }
 

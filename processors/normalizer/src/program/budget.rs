@@ -16,6 +16,9 @@ const BYTES: u64 = 64 << 20;
 /// How deep a value is nested where something looks at all of it: that is recursive.
 const DEPTH: usize = 128;
 
+/// Bytes of a value, with where its text or its items lie.
+const VALUE_BYTES: usize = 2 * size_of::<Value<'_>>();
+
 /// Bytes of text that are read in one step.
 const TEXT_STEP: u64 = 64;
 
@@ -93,7 +96,7 @@ impl Budget {
     /// Makes a list, or an object, of so many values.
     #[inline]
     pub(super) fn values(&mut self, values: usize) -> Charged {
-        self.bytes(values.saturating_mul(size_of::<Value<'_>>()))
+        self.bytes(values.saturating_mul(VALUE_BYTES))
     }
 
     /// Reads a value without what it holds.

@@ -33,9 +33,7 @@ pub(super) const FUNCTIONS: &[(&str, &[&str], LibraryFunction)] = &[
     ("get", &["value", "path"], get),
     ("includes", &["value", "item"], includes),
     ("int", &["value"], |machine, call| assert(machine, call, "integer")),
-    ("is_null", &["value"], |machine, call| {
-        Ok(Value::Boolean(machine.argument(call, 0)?.is_null()))
-    }),
+    ("is_null", &["value"], |machine, call| Ok(Value::from(machine.argument(call, 0)?.is_null()))),
     ("join", &["value", "separator"], join),
     ("length", &["value"], length),
     ("merge", &["to", "from"], merge),
@@ -43,7 +41,7 @@ pub(super) const FUNCTIONS: &[(&str, &[&str], LibraryFunction)] = &[
     ("starts_with", &["value", "substring"], starts_with),
     ("string", &["value"], |machine, call| assert(machine, call, "string")),
     ("strip_whitespace", &["value"], |machine, call| match lossy(machine.argument(call, 0)?)? {
-        Cow::Borrowed(text) => Ok(Value::Text(text.trim())),
+        Cow::Borrowed(text) => Ok(machine.scope.borrowed(text.trim())),
         Cow::Owned(text) => machine.text(text.trim()),
     }),
     ("timestamp", &["value"], |machine, call| assert(machine, call, "timestamp")),
@@ -85,7 +83,7 @@ fn append<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     let mut all = ArenaVec::with_capacity_in(value.len() + items.len(), machine.scope.arena);
     all.extend_from_slice_copy(value);
     all.extend_from_slice_copy(items);
-    Ok(Value::Array(all.into_bump_slice()))
+    Ok(machine.scope.list(all.into_bump_slice()))
 }
 
 fn compact<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
@@ -135,20 +133,20 @@ fn is_empty(value: Value<'_>) -> bool {
 fn contains<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     let (value, part) = (machine.argument(call, 0)?, machine.argument(call, 1)?);
     let value = lossy(value)?;
-    Ok(Value::Boolean(value.contains(&*lossy(part)?)))
+    Ok(Value::from(value.contains(&*lossy(part)?)))
 }
 
 fn starts_with<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     let part = bytes(machine.argument(call, 1)?)?;
     let value = bytes(machine.argument(call, 0)?)?;
-    Ok(Value::Boolean(value.starts_with(part)))
+    Ok(Value::from(value.starts_with(part)))
 }
 
 fn ends_with<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     let part = machine.argument(call, 1)?;
     let value = machine.argument(call, 0)?;
     let value = lossy(value)?;
-    Ok(Value::Boolean(value.ends_with(&*lossy(part)?)))
+    Ok(Value::from(value.ends_with(&*lossy(part)?)))
 }
 
 fn flatten<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
@@ -247,7 +245,7 @@ fn get<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
 fn includes<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     let (items, wanted) = (machine.argument(call, 0)?, machine.argument(call, 1)?);
     machine.budget.tree(items)?;
-    Ok(Value::Boolean(list(items)?.contains(&wanted)))
+    Ok(Value::from(list(items)?.contains(&wanted)))
 }
 
 fn join<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
@@ -289,14 +287,12 @@ fn to_string<'a>(machine: &mut Machine<'a>, call: &'a Call) -> Evaluated<'a> {
     let scope = machine.scope;
     Ok(match machine.argument(call, 0)? {
         value @ (Value::Text(_) | Value::Bytes(_)) => value,
-        Value::Integer(number) => {
-            Value::Text(bumpalo::format!(in scope.arena, "{}", number).into_bump_str())
-        }
-        Value::Boolean(boolean) => Value::Text(if boolean { "true" } else { "false" }),
+        Value::Integer(number) => scope.text(&number.to_string()),
+        Value::Boolean(boolean) => Value::Text(if *boolean { &"true" } else { &"false" }),
         Value::Timestamp(time) => {
             machine.text(&time.to_rfc3339_opts(SecondsFormat::AutoSi, true))?
         }
-        Value::Null => Value::Text(""),
+        Value::Null => Value::Text(&""),
         value => {
             let kind = kind_of(value);
             return Err(Failure::error(format!("unable to coerce {kind} into string")));

@@ -25,7 +25,7 @@ pub(super) fn apply<'a>(
             if let (Value::Array(_) | Value::Object(_), _) = (left, right) {
                 machine.budget.tree(left)?;
             }
-            Value::Boolean(equal(left, right) == (operator == Equal))
+            Value::from(equal(left, right) == (operator == Equal))
         }
         (Add, Value::Integer(a), Value::Integer(b)) => Value::Integer(a.wrapping_add(b)),
         (Subtract, Value::Integer(a), Value::Integer(b)) => Value::Integer(a.wrapping_sub(b)),
@@ -37,13 +37,13 @@ pub(super) fn apply<'a>(
                 bumpalo::collections::String::with_capacity_in(bytes, machine.scope.arena);
             text.push_str(a);
             text.push_str(b);
-            Value::Text(text.into_bump_str())
+            machine.scope.borrowed(text.into_bump_str())
         }
         (Merge, Value::Object(a), Value::Object(b)) => {
             machine.entries(a.entries().chain(b.entries()).collect())?
         }
         _ => match compare(operator, left, right) {
-            Some(result) => Value::Boolean(result),
+            Some(result) => Value::from(result),
             None => by_vrl(operator, left, right, machine)?,
         },
     })
@@ -74,7 +74,7 @@ fn equal(left: Value<'_>, right: Value<'_>) -> bool {
 fn compare(operator: Operator, left: Value<'_>, right: Value<'_>) -> Option<bool> {
     let order = match (left, right) {
         (Value::Integer(a), Value::Integer(b)) => a.cmp(&b),
-        (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(&b),
+        (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
         _ => left.as_bytes()?.cmp(right.as_bytes()?),
     };
     match operator {

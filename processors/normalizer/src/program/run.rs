@@ -29,59 +29,61 @@ impl<'a> Machine<'a> {
     /// Most nodes are leaves: they are answered where they stand.
     #[inline]
     pub(super) fn evaluate(&mut self, node: &'a Node) -> Evaluated<'a> {
-        Ok(match node {
-            Node::Null => Value::Null,
-            Node::Boolean(boolean) => Value::Boolean(*boolean),
-            Node::Integer(number) => Value::Integer(*number),
-            Node::Timestamp(time) => Value::Timestamp(*time),
-            Node::Text(text) => Value::Text(text),
-            Node::Variable(variable, path) => walk(self.variables[*variable], path),
-            node => self.evaluate_inner(node)?,
-        })
+        match node {
+            Node::Null => Ok(Value::Null),
+            Node::Boolean(boolean) => Ok(Value::Boolean(boolean)),
+            Node::Integer(number) => Ok(Value::Integer(*number)),
+            Node::Timestamp(time) => Ok(Value::Timestamp(time)),
+            Node::Text(text) => Ok(self.scope.borrowed(text)),
+            Node::Variable(variable, path) => Ok(walk(self.variables[*variable], path)),
+            node => self.evaluate_inner(node),
+        }
     }
 
     fn evaluate_inner(&mut self, node: &'a Node) -> Evaluated<'a> {
-        Ok(match node {
-            Node::Array(items) => Value::Array(self.values(items)?),
+        match node {
+            Node::Array(items) => {
+                let items = self.values(items)?;
+                Ok(self.scope.list(items))
+            }
             Node::Object(shape, values) => {
                 let values = self.values(values)?;
-                self.scope.object(*shape, values)
+                Ok(self.scope.object(*shape, values))
             }
-            Node::Block(nodes) => self.block(nodes)?,
+            Node::Block(nodes) => self.block(nodes),
             Node::If(parts) => {
                 let condition = self.evaluate(&parts.condition)?;
                 let chosen = if boolean(condition)? { &parts.then } else { &parts.otherwise };
-                self.evaluate(chosen)?
+                self.evaluate(chosen)
             }
-            Node::Not(inner) => Value::Boolean(!boolean(self.evaluate(inner)?)?),
-            Node::And(sides) => self.and(sides)?,
-            Node::Or(sides) => self.or(sides)?,
+            Node::Not(inner) => Ok(Value::from(!boolean(self.evaluate(inner)?)?)),
+            Node::And(sides) => self.and(sides),
+            Node::Or(sides) => self.or(sides),
             Node::Coalesce(sides) => match self.evaluate(&sides[0]) {
-                Ok(value) => value,
-                Err(failure) if failure.is_limit() => return Err(failure),
-                Err(_) => self.evaluate(&sides[1])?,
+                Err(failure) if !failure.is_limit() => self.evaluate(&sides[1]),
+                result => result,
             },
             Node::Operation(operator, sides) => {
                 let left = self.evaluate(&sides[0])?;
                 let right = self.evaluate(&sides[1])?;
-                operators::apply(*operator, left, right, self)?
+                operators::apply(*operator, left, right, self)
             }
             Node::Assign(variable, value) => {
                 let value = self.evaluate(value)?;
                 self.variables[*variable] = value;
-                value
+                Ok(value)
             }
-            Node::Part(value, path) => walk(self.evaluate(value)?, path),
-            Node::Call(call) => self.call(call).map_err(|failure| failure.through(call))?,
+            Node::Part(value, path) => Ok(walk(self.evaluate(value)?, path)),
+            Node::Call(call) => self.call(call).map_err(|failure| failure.through(call)),
             Node::Abort { at, message } => {
                 let message = match message {
                     Some(message) => Some(lossy(self.evaluate(message)?)?.into_owned()),
                     None => None,
                 };
-                return Err(Box::new(Failure::Abort { at: *at, message }));
+                Err(Box::new(Failure::Abort { at: *at, message }))
             }
-            leaf => self.evaluate(leaf)?,
-        })
+            leaf => self.evaluate(leaf),
+        }
     }
 
     fn values(&mut self, nodes: &'a [Node]) -> Result<&'a [Value<'a>], Box<Failure>> {
@@ -93,7 +95,7 @@ impl<'a> Machine<'a> {
 
     fn and(&mut self, sides: &'a [Node; 2]) -> Evaluated<'a> {
         match self.evaluate(&sides[0])? {
-            Value::Null | Value::Boolean(false) => Ok(Value::Boolean(false)),
+            Value::Null | Value::Boolean(false) => Ok(Value::Boolean(&false)),
             left => {
                 let right = self.evaluate(&sides[1])?;
                 operators::and(left, right, self)
@@ -153,7 +155,7 @@ impl<'a> Machine<'a> {
                 results.push(result);
             }
         }
-        Ok(Value::Array(results.into_bump_slice()))
+        Ok(self.scope.list(results.into_bump_slice()))
     }
 
     fn replace(&mut self, variable: Option<usize>, value: Value<'a>) -> Value<'a> {
@@ -232,7 +234,7 @@ pub(super) fn list<'a>(value: Value<'a>) -> Result<&'a [Value<'a>], Box<Failure>
 /// Text; bytes that are none are shown as well as can be.
 pub(super) fn lossy(value: Value<'_>) -> Result<std::borrow::Cow<'_, str>, Box<Failure>> {
     match value {
-        Value::Text(text) => Ok(text.into()),
+        Value::Text(text) => Ok((*text).into()),
         Value::Bytes(bytes) => Ok(String::from_utf8_lossy(bytes)),
         _ => Err(expected(Kind::bytes(), value)),
     }

@@ -1,5 +1,7 @@
 //! Objects: names, in their order, and a value for each.
 
+use bumpalo::Bump;
+
 use super::{Symbol, Value};
 
 /// Names of an object's fields, sorted.
@@ -23,7 +25,10 @@ const ABSENT: u8 = u8::MAX;
 
 /// An object.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Object<'a> {
+pub(crate) struct Object<'a>(&'a Fields<'a>);
+
+#[derive(Debug)]
+struct Fields<'a> {
     shape: &'a Shape<'a>,
     values: &'a [Value<'a>],
 }
@@ -85,21 +90,22 @@ impl<'a> Shape<'a> {
 
 impl<'a> Object<'a> {
     /// One value for each name of the shape.
-    pub(super) fn new(shape: &'a Shape<'a>, values: &'a [Value<'a>]) -> Self {
+    #[inline]
+    pub(super) fn new(shape: &'a Shape<'a>, values: &'a [Value<'a>], arena: &'a Bump) -> Self {
         debug_assert_eq!(shape.len(), values.len());
-        Self { shape, values }
+        Self(arena.alloc(Fields { shape, values }))
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.values.len()
+        self.0.values.len()
     }
 
     /// The value of a name.
     #[inline]
     pub(crate) fn get(&self, symbol: &Symbol) -> Option<Value<'a>> {
-        match self.shape.places.get(symbol.number()) {
+        match self.0.shape.places.get(symbol.number()) {
             // No object has so many values that the place of an absent name is one.
-            Some(place) => self.values.get(usize::from(*place)).copied(),
+            Some(place) => self.0.values.get(usize::from(*place)).copied(),
             None => self.find(symbol.name()),
         }
     }
@@ -107,22 +113,22 @@ impl<'a> Object<'a> {
     /// The number of its shape in the vocabulary, when it is one of it.
     #[inline]
     pub(crate) fn shape(&self) -> Option<usize> {
-        self.shape.number
+        self.0.shape.number
     }
 
     /// The value of a name that is not known before.
     pub(crate) fn find(&self, name: &str) -> Option<Value<'a>> {
-        self.shape.find(name).map(|place| self.values[place])
+        self.0.shape.find(name).map(|place| self.0.values[place])
     }
 
     pub(crate) fn values(&self) -> &'a [Value<'a>] {
-        self.values
+        self.0.values
     }
 
     /// Names and values, in the order of the names.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&'a str, Value<'a>)> + use<'a> {
-        let shape = self.shape;
-        self.values.iter().enumerate().map(|(place, value)| (shape.name(place), *value))
+        let shape = self.0.shape;
+        self.0.values.iter().enumerate().map(|(place, value)| (shape.name(place), *value))
     }
 }
 

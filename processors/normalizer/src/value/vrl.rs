@@ -8,11 +8,11 @@ use super::{Scope, Value};
 pub(crate) fn to_vrl(value: Value<'_>) -> VrlValue {
     match value {
         Value::Null => VrlValue::Null,
-        Value::Boolean(boolean) => VrlValue::Boolean(boolean),
+        Value::Boolean(boolean) => VrlValue::Boolean(*boolean),
         Value::Integer(number) => VrlValue::Integer(number),
-        Value::Timestamp(time) => VrlValue::Timestamp(time),
-        Value::Text(text) => VrlValue::from(text),
-        Value::Bytes(bytes) => VrlValue::from(bytes),
+        Value::Timestamp(time) => VrlValue::Timestamp(*time),
+        Value::Text(text) => VrlValue::from(*text),
+        Value::Bytes(bytes) => VrlValue::from(*bytes),
         Value::Array(items) => VrlValue::Array(items.iter().map(|item| to_vrl(*item)).collect()),
         Value::Object(object) => {
             let entry = |(name, value)| (KeyString::from(name), to_vrl(value));
@@ -27,9 +27,9 @@ pub(crate) fn to_vrl(value: Value<'_>) -> VrlValue {
 pub(crate) fn from_vrl<'a>(value: &VrlValue, scope: Scope<'a>) -> Value<'a> {
     match value {
         VrlValue::Null => Value::Null,
-        VrlValue::Boolean(boolean) => Value::Boolean(*boolean),
+        VrlValue::Boolean(boolean) => Value::from(*boolean),
         VrlValue::Integer(number) => Value::Integer(*number),
-        VrlValue::Timestamp(time) => Value::Timestamp(*time),
+        VrlValue::Timestamp(time) => scope.timestamp(*time),
         VrlValue::String(text) => scope.text(text),
         VrlValue::Bytes(bytes) => scope.bytes(bytes),
         VrlValue::Array(items) => {
@@ -43,7 +43,7 @@ pub(crate) fn from_vrl<'a>(value: &VrlValue, scope: Scope<'a>) -> Value<'a> {
             };
             scope.entries(entries.iter().map(entry).collect())
         }
-        VrlValue::Float(_) => Value::Foreign("float"),
-        VrlValue::Regex(_) => Value::Foreign("string"),
+        VrlValue::Float(_) => Value::Foreign(&"float"),
+        VrlValue::Regex(_) => Value::Foreign(&"string"),
     }
 }
