@@ -147,12 +147,44 @@ pub(super) fn discounts_are_not_positive(record: Object<'_>) -> Checked {
     Ok(())
 }
 
+/// What the totals of a record say.
+#[derive(Default)]
+pub(super) struct Totals {
+    /// How many subtotals and how many totals there are, and the last of each.
+    subtotals: usize,
+    subtotal: Amount,
+    totals: usize,
+    total: Amount,
+    /// The sum of all but the total; with tax only when prices do not include it.
+    sum: Amount,
+}
+
+impl Totals {
+    pub(super) fn of(record: Object<'_>) -> Self {
+        let tax_included = record.get(&known::TAX_INCLUDED).and_then(|it| it.as_boolean());
+        let mut found = Self::default();
+        for part in items(record, &known::TOTALS) {
+            let amount = Amount::of(part, &known::AMOUNT);
+            match text(part, &known::TYPE) {
+                Some("total") => {
+                    (found.totals, found.total) = (found.totals + 1, amount);
+                    continue;
+                }
+                Some("tax") if tax_included == Some(true) => continue,
+                Some("subtotal") => {
+                    (found.subtotals, found.subtotal) = (found.subtotals + 1, amount);
+                }
+                _ => {}
+            }
+            found.sum = found.sum.plus(amount);
+        }
+        found
+    }
+}
+
 /// Exactly one subtotal and one total.
-pub(super) fn one_subtotal_and_one_total(record: Object<'_>) -> Checked {
-    for wanted in ["subtotal", "total"] {
-        let found = items(record, &known::TOTALS)
-            .filter(|total| text(*total, &known::TYPE) == Some(wanted))
-            .count();
+pub(super) fn one_subtotal_and_one_total(totals: &Totals) -> Checked {
+    for (wanted, found) in [("subtotal", totals.subtotals), ("total", totals.totals)] {
         if found != 1 {
             let left = format!("totals has {found} of type {wanted}");
             return violation("one_subtotal_one_total", left, "it must have 1");
@@ -162,10 +194,14 @@ pub(super) fn one_subtotal_and_one_total(record: Object<'_>) -> Checked {
 }
 
 /// The subtotal is the sum of the lines.
-pub(super) fn subtotal_is_the_lines(record: Object<'_>, field: &Symbol) -> Checked {
+pub(super) fn subtotal_is_the_lines(
+    record: Object<'_>,
+    field: &Symbol,
+    totals: &Totals,
+) -> Checked {
     let lines = items(record, &known::LINES).map(|line| Amount::of(line, field));
     let sum = lines.fold(Amount::default(), Amount::plus);
-    let subtotal = total(record, "subtotal");
+    let subtotal = totals.subtotal;
     if sum == subtotal {
         return Ok(());
     }
@@ -173,24 +209,9 @@ pub(super) fn subtotal_is_the_lines(record: Object<'_>, field: &Symbol) -> Check
 }
 
 /// All totals but the total sum up to the total; tax only when prices do not include it.
-pub(super) fn totals_sum_up(record: Object<'_>) -> Checked {
-    let tax_included = record.get(&known::TAX_INCLUDED).and_then(|it| it.as_boolean());
-    let tax_included = tax_included.unwrap_or_default();
-    let parts = items(record, &known::TOTALS).filter(|part| match text(*part, &known::TYPE) {
-        Some("total") => false,
-        Some("tax") => !tax_included,
-        _ => true,
-    });
-    let sum = parts.fold(Amount::default(), |sum, part| sum.plus(Amount::of(part, &known::AMOUNT)));
-    let total = total(record, "total");
+pub(super) fn totals_sum_up(Totals { sum, total, .. }: &Totals) -> Checked {
     if sum == total {
         return Ok(());
     }
     violation("totals_sum", format!("totals sum to {sum}"), format!("total is {total}"))
-}
-
-fn total(record: Object<'_>, wanted: &str) -> Amount {
-    let mut totals =
-        items(record, &known::TOTALS).filter(|total| text(*total, &known::TYPE) == Some(wanted));
-    totals.next().map(|total| Amount::of(total, &known::AMOUNT)).unwrap_or_default()
 }
