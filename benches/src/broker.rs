@@ -41,9 +41,29 @@ const SETTLE: Duration = Duration::from_secs(10);
 /// Records of one piece of the warm-up.
 const WARM_UP_PIECE: u64 = 500_000;
 
-/// The topic of the mock broker, which has its topics from the start and keeps only their ends.
-pub(crate) fn mock_topic(partitions: i32) -> String {
+/// Bytes of each log that is read again and again. The mock broker keeps 5 MiB of a partition.
+const SHORT_LOG: usize = 4_500_000;
+
+/// Bytes of a record beside its payload, at most.
+const RECORD_OVERHEAD: usize = 20;
+
+/// The topic that the mock broker is written to; it has its topics from the start.
+fn mock_topic(partitions: i32) -> String {
     format!("produce-{partitions}")
+}
+
+/// The topic of short logs, which each broker has one of for each shape.
+fn short_topic(size: usize, partitions: i32) -> String {
+    format!("short-{size}-{partitions}")
+}
+
+/// All topics of the mock broker, with their partitions.
+pub(crate) fn mock_topics() -> Vec<(String, i32)> {
+    let shapes =
+        PARTITIONS.into_iter().flat_map(|partitions| SIZES.map(|(size, _)| (size, partitions)));
+    let short = shapes.map(|(size, partitions)| (short_topic(size, partitions), partitions));
+    let produce = PARTITIONS.into_iter().map(|partitions| (mock_topic(partitions), partitions));
+    short.chain(produce).collect()
 }
 
 /// Measures everything and writes `results/broker.md`.
@@ -65,13 +85,23 @@ struct Bench<'s> {
     mock: Server,
     results: Results,
     topics: u64,
+    /// Short logs that are there already, by broker.
+    short: Vec<(String, String)>,
 }
 
 impl<'s> Bench<'s> {
     fn start(settings: &'s Settings) -> Result<Self> {
         let kafka = if settings.without_kafka { None } else { Some(Server::kafka()?) };
         let (embedded, mock) = (Server::embedded()?, Server::mock()?);
-        Ok(Self { settings, embedded, kafka, mock, results: Results::start(), topics: 0 })
+        Ok(Self {
+            settings,
+            embedded,
+            kafka,
+            mock,
+            results: Results::start(),
+            topics: 0,
+            short: Vec::new(),
+        })
     }
 
     fn server(&self, arm: Arm) -> Option<&Server> {
@@ -175,29 +205,58 @@ impl<'s> Bench<'s> {
         Ok(())
     }
 
-    /// Writes a topic and reads it again; the mock broker keeps too little to be read.
+    /// Writes a topic and reads it, which the mock broker keeps too little for; then reads a short log
+    /// that every broker can hold, again and again.
     fn pass(&mut self, arm: Arm, shape: &Shape) -> Result<results::Pass> {
         let topic = if arm == Arm::Mock { mock_topic(shape.partitions) } else { self.new_topic() };
+        let (short_topic, short) = self.short_log(arm, shape)?;
         let server = self.server(arm).context("the broker does not run")?;
         let Shape { size, partitions, records } = *shape;
-        let measure = |work: &dyn Fn() -> Result<f64>| -> Result<results::Run> {
-            let before = server.process.cpu()?;
+        let measure = |records: u64, work: &dyn Fn() -> Result<f64>| -> Result<results::Run> {
+            let before = server.process.cpu_times()?;
             let seconds = work()?;
-            let cpu = server.process.cpu()? - before;
+            let cpu = server.process.cpu_times()?.since(&before);
             let millions = records as f64 / 1e6;
             Ok(results::Run { rate: records as f64 / seconds, cpu: cpu / millions })
         };
         let address = &server.address;
-        let produce = || client::produce(address, &topic, partitions, size, records);
-        if arm == Arm::Mock {
-            return Ok(results::Pass { produce: measure(&produce)?, consume: None });
-        }
+        let consume = |topic: &str, records, times| {
+            measure(records * times, &|| {
+                client::consume(address, topic, partitions, size, records, times)
+            })
+        };
         let topics = Topics::of(address)?;
-        topics.create(&topic, partitions)?;
-        let produce = measure(&produce)?;
-        let consume = measure(&|| client::consume(address, &topic, partitions, size, records))?;
-        topics.delete(&topic)?;
-        Ok(results::Pass { produce, consume: Some(consume) })
+        if arm != Arm::Mock {
+            topics.create(&topic, partitions)?;
+        }
+        let produce =
+            measure(records, &|| client::produce(address, &topic, partitions, size, records))?;
+        let mut whole = None;
+        if arm != Arm::Mock {
+            whole = Some(consume(&topic, records, 1)?);
+            topics.delete(&topic)?;
+        }
+        let again = consume(&short_topic, short, records.div_ceil(short))?;
+        Ok(results::Pass { produce, consume: whole, again })
+    }
+
+    /// The topic of a broker's short logs for a shape, with its records. It is written when it is asked
+    /// for the first time.
+    fn short_log(&mut self, arm: Arm, shape: &Shape) -> Result<(String, u64)> {
+        let Shape { size, partitions, .. } = *shape;
+        let records = SHORT_LOG / (size + RECORD_OVERHEAD) * usize::try_from(partitions)?;
+        let (topic, records) = (short_topic(size, partitions), u64::try_from(records)?);
+        let address = self.server(arm).context("the broker does not run")?.address.clone();
+        let log = (address, topic);
+        if !self.short.contains(&log) {
+            let (address, topic) = &log;
+            if arm != Arm::Mock {
+                Topics::of(address)?.create(topic, partitions)?;
+            }
+            client::produce(address, topic, partitions, size, records)?;
+            self.short.push(log.clone());
+        }
+        Ok((log.1, records))
     }
 
     fn latency(&mut self) -> Result<()> {

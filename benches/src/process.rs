@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs,
     process::{Child, Command},
     time::{Duration, Instant},
@@ -17,6 +18,18 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A child process that ends when this is dropped.
 pub(crate) struct Process(Child);
+
+/// CPU seconds of each thread of a process, to the nanosecond.
+pub(crate) struct CpuTimes(BTreeMap<OsString, f64>);
+
+impl CpuTimes {
+    /// What was used since then. The times of a thread that ended in between are not known any
+    /// more: brokers end threads that had nothing to do for seconds.
+    pub(crate) fn since(&self, then: &Self) -> f64 {
+        let before = |thread| then.0.get(thread).copied().unwrap_or_default();
+        self.0.iter().map(|(thread, cpu)| cpu - before(thread)).sum()
+    }
+}
 
 /// Memory of a process in megabytes.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +52,20 @@ impl Process {
         let path = format!("/proc/{}/stat", self.0.id());
         let stat = fs::read_to_string(&path).with_context(|| format!("could not read {path}"))?;
         cpu_seconds(&stat).with_context(|| format!("{path} has an unknown form"))
+    }
+
+    /// CPU seconds that its threads used so far.
+    pub(crate) fn cpu_times(&self) -> Result<CpuTimes> {
+        let folder = format!("/proc/{}/task", self.0.id());
+        let mut times = BTreeMap::new();
+        let tasks = fs::read_dir(&folder).with_context(|| format!("could not read {folder}"))?;
+        for task in tasks {
+            let task = task?;
+            // A thread may end between two looks.
+            let Ok(cpu) = fs::read_to_string(task.path().join("schedstat")) else { continue };
+            times.insert(task.file_name(), nanoseconds(&cpu)? / 1e9);
+        }
+        Ok(CpuTimes(times))
     }
 
     /// CPU seconds by the names of its threads, those that ended left out.
@@ -139,10 +166,22 @@ mod tests {
     }
 
     #[test]
+    fn threads_that_came_count_from_their_start_and_those_that_went_not_at_all() {
+        let times = |of: &[(&str, f64)]| {
+            CpuTimes(of.iter().map(|(thread, cpu)| (OsString::from(thread), *cpu)).collect())
+        };
+        let (then, now) = (times(&[("1", 1.0), ("2", 5.0)]), times(&[("1", 3.0), ("3", 0.5)]));
+        assert_eq!(now.since(&then), 2.5);
+    }
+
+    #[test]
     fn a_process_is_measured_while_it_runs() {
         let sleep = Command::new("sleep").arg("60").spawn().unwrap();
         let process = Process::new(sleep);
         assert!(process.cpu().unwrap() < 10.0);
+        let times = process.cpu_times().unwrap();
+        assert_eq!(times.0.len(), 1);
+        assert!(process.cpu_times().unwrap().since(&times) >= 0.0);
         let threads = process.threads().unwrap();
         assert_eq!(threads.keys().map(String::as_str).collect::<Vec<_>>(), ["sleep"]);
         let memory = process.memory().unwrap();

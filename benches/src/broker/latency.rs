@@ -32,7 +32,7 @@ impl Latency {
     /// Sends for `seconds` to a new topic of one partition and reads at the same time.
     pub(crate) fn measure(address: &str, topic: &str, linger: u32, seconds: u64) -> Result<Self> {
         let producer = client::producer(address, linger)?;
-        let consumer = client::consumer(address, topic, 1)?;
+        let consumer = client::consumer(address, topic, 1, client::WAIT)?;
         let records = LEFT_OUT + RATE * seconds;
         let start = Instant::now() + Duration::from_millis(200);
         let reader = thread::spawn(move || read(&consumer, start, records));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use anyhow::Result;
 
-use super::{IDLE_PARTITIONS, LINGERS, SETTLE, kafka, latency::Latency};
+use super::{IDLE_PARTITIONS, LINGERS, SETTLE, SHORT_LOG, kafka, latency::Latency};
 use crate::{
     machine,
     process::Memory,
@@ -60,7 +60,10 @@ pub(crate) struct Run {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pass {
     pub(crate) produce: Run,
+    /// Nothing when the broker cannot hold the topic.
     pub(crate) consume: Option<Run>,
+    /// A short log, again and again.
+    pub(crate) again: Run,
 }
 
 /// An idle broker: the share of a core, and megabytes.
@@ -79,16 +82,31 @@ pub(crate) struct Results {
     load_before: String,
 }
 
-/// One of the two things that are done with a shape.
+/// One of the things that are done with a shape.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Work {
     Produce,
     Consume,
+    Again,
 }
 
 impl Work {
+    const ALL: [Self; 3] = [Self::Produce, Self::Consume, Self::Again];
+
     fn name(self) -> &'static str {
-        if self == Self::Produce { "produce" } else { "consume" }
+        match self {
+            Self::Produce => "produce",
+            Self::Consume => "consume",
+            Self::Again => "consume again",
+        }
+    }
+
+    fn of(self, pass: &Pass) -> Option<Run> {
+        match self {
+            Self::Produce => Some(pass.produce),
+            Self::Consume => pass.consume,
+            Self::Again => Some(pass.again),
+        }
     }
 }
 
@@ -128,10 +146,9 @@ impl Results {
     /// In the order of measuring; every broker of a case behind one another.
     fn series(&self) -> Vec<Series> {
         let mut all: Vec<Series> = Vec::new();
-        for work in [Work::Produce, Work::Consume] {
+        for work in Work::ALL {
             for (shape, arm, pass) in &self.passes {
-                let run = if work == Work::Produce { Some(pass.produce) } else { pass.consume };
-                let Some(run) = run else { continue };
+                let Some(run) = work.of(pass) else { continue };
                 let same = |series: &&mut Series| {
                     series.work == work && series.shape == *shape && series.arm == *arm
                 };
@@ -168,9 +185,14 @@ impl Results {
         format!(
             "One client program (librdkafka) for all: acks=all, idempotent, linger 5 ms, no \
              compression, the record's number checked when it is read. The embedded broker fsyncs \
-             before every acknowledgement. {kafka}librdkafka's mock broker keeps records in memory \
-             and only the end of each log: it shows what the client itself can produce, and cannot \
-             be read in full. Every broker is a process of its own on the same cores as the client \
+             before every acknowledgement. {kafka}librdkafka's mock broker keeps records in memory: \
+             it shows what the client itself can do. It keeps only 5 MiB of a partition, so \"consume\", \
+             which reads all that was just produced once, leaves it out. In \"consume again\" \
+             everybody holds one short log of {short:.1} MB in each partition, which is read from the \
+             beginning again and again until as many records were read as in the other runs; the \
+             way back to the beginning is part of the time, and for this the client asks brokers to \
+             wait 1 ms for more at the end of a log. There the mock's rate is the client's limit. \
+             CPU is that of all threads of the broker's process. Every broker is a process of its own on the same cores as the client \
              and took {} records before the first run; the disk is synced before each run, which \
              spares everybody Kafka's delayed writes. {} runs of each case, all brokers in turn, \
              the order reversed in every second round. \"Embedded again\" is the same process \
@@ -181,6 +203,7 @@ impl Results {
             settings.runs,
             self.load_before,
             machine::load(),
+            short = SHORT_LOG as f64 / 1e6,
         )
     }
 
@@ -311,7 +334,7 @@ fn beside<'a>(series: &'a [Series], ours: &Series, arm: Arm) -> Option<&'a Serie
 }
 
 fn throughput(report: &mut Report, series: &[Series]) {
-    for work in [Work::Produce, Work::Consume] {
+    for work in Work::ALL {
         report.heading(work.name());
         let mut rows = Vec::new();
         for one in series.iter().filter(|series| series.work == work) {

@@ -84,8 +84,8 @@ pub(crate) fn serve_embedded(folder: &Path) -> Result<()> {
 /// The child process that is the mock broker.
 pub(crate) fn serve_mock() -> Result<()> {
     let cluster = MockCluster::new(1)?;
-    for partitions in super::PARTITIONS {
-        cluster.create_topic(&super::mock_topic(partitions), partitions, 1)?;
+    for (topic, partitions) in super::mock_topics() {
+        cluster.create_topic(&topic, partitions, 1)?;
     }
     say(&cluster.bootstrap_servers().replace("localhost", "127.0.0.1"))?;
     wait_for_the_end_of_input()
