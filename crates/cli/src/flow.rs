@@ -10,10 +10,10 @@ use throughline_avro::Schema;
 use throughline_config::pack::{Pack, Setting, SettingType};
 use throughline_config::yaml::Mark;
 use throughline_config::{Config, Finding, Report, System};
-use throughline_connector::ProducerContext;
-use throughline_event::{Path, SystemName, TopicName, Violations, WorkerName};
+use throughline_connector::{CapturedEntity, Holding, ProducerContext, SinkContext};
+use throughline_event::{Path, SystemName, TopicName, TopicPartition, Violations, WorkerName};
 use throughline_processor_normalizer::{self as normalizer, Engine, Normalizer, Spec};
-use throughline_runtime::{ProducerKind, Reached, WorkerError};
+use throughline_runtime::{ProducerKind, Reached, SinkKind, WorkerError};
 
 use crate::catalog::BuiltIn;
 use crate::connectors;
@@ -99,6 +99,36 @@ pub(crate) struct PlannedSink {
     pub(crate) kind: String,
     pub(crate) topics: Vec<TopicName>,
     pub(crate) options: Value,
+}
+
+impl PlannedSink {
+    /// Its kind.
+    pub(crate) fn known(&self) -> SinkKind {
+        *connectors::sinks().get(&self.kind).expect("the configuration was checked")
+    }
+
+    /// Where it runs.
+    pub(crate) fn context(&self, flow: &Flow) -> SinkContext {
+        SinkContext {
+            name: self.name.clone(),
+            topics: self.topics.clone(),
+            base: flow.config.folder.clone(),
+        }
+    }
+
+    /// Reaches its target and leaves it as it is.
+    pub(crate) fn reach(&self, flow: &Flow) -> Result<(), WorkerError> {
+        (self.known().check)(self.options.clone(), self.context(flow))
+    }
+
+    /// What its target holds of a partition, where it can tell.
+    pub(crate) fn holds(
+        &self,
+        flow: &Flow,
+        at: &TopicPartition,
+    ) -> Result<Option<Holding>, WorkerError> {
+        (self.known().holds)(self.options.clone(), self.context(flow), at)
+    }
 }
 
 /// Reads, checks and compiles a configuration; no I/O beyond its files.

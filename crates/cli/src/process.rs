@@ -9,7 +9,6 @@ use throughline_broker::FlushPolicy;
 use throughline_bus::embedded::{self, Embedded, EmbeddedOptions};
 use throughline_bus::{Bus, BusOptions, Recovery};
 use throughline_config::{Bus as BusConfig, Config, Flush};
-use throughline_connector::SinkContext;
 use throughline_runtime::{
     Host, ProcessorOptions, Shutdown, Supervisor, Worker, WorkerState, WorkerStatus,
 };
@@ -19,8 +18,8 @@ use tokio::runtime::Runtime;
 use crate::args::Part;
 use crate::exit::{Exit, Fail, Failure};
 use crate::flow::{Flow, folders};
+use crate::output;
 use crate::running::{self, Running};
-use crate::{connectors, output};
 use signals::Signals;
 
 /// Partitions of topics that a process creates, where the entity allows more than one.
@@ -254,14 +253,8 @@ fn workers(flow: &Flow, scope: &Scope, host: &Host) -> Result<Vec<Worker>, Failu
         workers.push(options.worker(host.clone()));
     }
     for planned in flow.sinks.iter().filter(|p| wanted("sink", p.name.as_str())) {
-        let cx = SinkContext {
-            name: planned.name.clone(),
-            topics: planned.topics.clone(),
-            base: flow.config.folder.clone(),
-        };
-        let kinds = connectors::sinks();
-        let kind = *kinds.get(&planned.kind).expect("the configuration was checked");
-        workers.push(kind.worker(planned.options.clone(), cx, host.clone()));
+        let cx = planned.context(flow);
+        workers.push(planned.known().worker(planned.options.clone(), cx, host.clone()));
     }
     match scope {
         Scope::Part(part) if workers.is_empty() && !matches!(part, Part::Bus) => {

@@ -123,3 +123,59 @@ fn a_producer_that_begins_anew_publishes_what_changed_and_joins_no_row_twice() {
     assert_eq!(sandbox.records("cdc.shop.order").len(), published.len() + 1);
     assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
 }
+
+#[test]
+fn a_target_that_holds_more_than_is_set_is_named_and_nobody_seems_behind() {
+    let sandbox = Sandbox::new();
+    sandbox.replace("exports/inventory.csv", "sku,quantityOnStock,supplyChannel\nA,1,\nB,2,\n");
+    let topic = "canonical.inventory";
+    let files = || {
+        let listed = fs::read_dir(sandbox.path("target").join(topic)).into_iter().flatten();
+        let names = listed.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".jsonl")).collect::<Vec<_>>()
+    };
+    let delivered = || {
+        sandbox.until("all is delivered, and nobody is behind", || {
+            let rows = json(&sandbox, &["lag"]);
+            let row = rows.iter().find(|row| row["worker"] == "lake" && row["topic"] == topic);
+            let done = row.is_some_and(|row| row["behind"] == 0) && !files().is_empty();
+            if done { Ok(()) } else { Err(rows) }
+        });
+    };
+    let up = sandbox.start(&["up"]);
+    sandbox.until_running();
+    delivered();
+    assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
+    let held = files();
+    let begin = || {
+        let bus = sandbox.start(&["run", "bus"]);
+        sandbox.until_running();
+        let mut told = String::new();
+        sandbox.until("the worker has left its group", || {
+            let output = sandbox.output(&["offsets", "set", "lake", topic, "0", "0"]);
+            told = text(&output.stdout);
+            output.status.success().then_some(()).ok_or_else(|| text(&output.stderr))
+        });
+        assert_eq!(bus.drain(), Some(0), "{}", sandbox.logs());
+        told
+    };
+
+    let told = begin();
+    let parts = ["but lake goes on at 2", "remove ./target/canonical.inventory/0-*.jsonl"];
+    assert!(parts.iter().all(|part| told.contains(part)), "{told}");
+    let up = sandbox.start(&["up"]);
+    sandbox.until_running();
+    delivered();
+    assert_eq!(files(), held);
+    assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
+
+    held.iter().for_each(|name| {
+        fs::remove_file(sandbox.path("target").join(topic).join(name)).unwrap();
+    });
+    assert!(begin().contains("lake goes on at offset 0"), "it is not held");
+    let up = sandbox.start(&["up"]);
+    sandbox.until_running();
+    delivered();
+    assert_eq!(files(), held);
+    assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
+}

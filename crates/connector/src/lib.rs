@@ -21,4 +21,4 @@ pub use producer::{
     CaptureBatch, CaptureError, Captured, CapturedEntity, Item, PartitionRule, Producer,
     ProducerContext, Reading, Rejection,
 };
-pub use sink::{DeliverError, Disposition, Receipt, RecordPosition, Sink, SinkContext};
+pub use sink::{DeliverError, Disposition, Holding, Receipt, RecordPosition, Sink, SinkContext};

@@ -41,6 +41,15 @@ impl std::fmt::Display for RecordPosition {
     }
 }
 
+/// What a target holds of a partition, for somebody who lets its worker go on elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// The next offset that it needs: the worker goes on there, whatever is committed.
+    pub next: Offset,
+    /// What is removed so that it is filled anew, `target/canonical.order/0-*.jsonl`.
+    pub remove: String,
+}
+
 /// How far the target holds each partition: the next offset it needs. The only thing offsets are
 /// committed from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -149,6 +158,16 @@ pub trait Sink: Send + Sized + 'static {
         cx: SinkContext,
     ) -> impl Future<Output = Result<(), ConnectError>> + Send {
         async move { Self::connect(settings, cx).await.map(drop) }
+    }
+
+    /// Tells what the target holds of a partition, where it keeps a place of its own. It is looked at
+    /// and stays as it is, also while the worker itself runs.
+    fn holds(
+        _settings: <Self::Options as ConnectorOptions>::Settings,
+        _cx: SinkContext,
+        _partition: &TopicPartition,
+    ) -> impl Future<Output = Result<Option<Holding>, DeliverError>> + Send {
+        async { Ok(None) }
     }
 
     /// These partitions are now delivered by this worker. Returns where the target itself says to

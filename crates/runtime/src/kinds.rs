@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 use throughline_connector::{
-    CapturedEntity, ConnectError, ConnectorOptions, Producer, ProducerContext, Sink, SinkContext,
-    options_from_json,
+    CapturedEntity, ConnectError, ConnectorOptions, Holding, Producer, ProducerContext, Sink,
+    SinkContext, options_from_json,
 };
-use throughline_event::{Path, Role, SystemName, Violations, WorkerName};
+use throughline_event::{Path, Role, SystemName, TopicPartition, Violations, WorkerName};
 
 use crate::{Host, Worker, WorkerError, producer, sink};
 
@@ -49,6 +49,8 @@ pub struct SinkKind {
     pub validate: Validate,
     /// Reaches the target and leaves it as it is.
     pub check: fn(Value, SinkContext) -> Result<(), WorkerError>,
+    /// What the target holds of a partition, where it can tell; see [`Sink::holds`].
+    pub holds: fn(Value, SinkContext, &TopicPartition) -> Result<Option<Holding>, WorkerError>,
     /// Runs one until it is drained or fails.
     pub(crate) run: fn(Value, SinkContext, &Host) -> Result<(), WorkerError>,
 }
@@ -95,6 +97,15 @@ fn check_producer<P: Producer>(
 fn check_sink<S: Sink>(options: Value, cx: SinkContext) -> Result<(), WorkerError> {
     let settings = settings::<S::Options>(options, &cx.name)?;
     Ok(reactor()?.block_on(S::check(settings, cx))?)
+}
+
+fn holds<S: Sink>(
+    options: Value,
+    cx: SinkContext,
+    partition: &TopicPartition,
+) -> Result<Option<Holding>, WorkerError> {
+    let settings = settings::<S::Options>(options, &cx.name)?;
+    Ok(reactor()?.block_on(S::holds(settings, cx, partition))?)
 }
 
 impl ProducerKind {
@@ -191,6 +202,7 @@ impl Kinds<SinkKind> {
             schema: || schemars::schema_for!(S::Options),
             validate: validate::<S::Options>,
             check: check_sink::<S>,
+            holds: holds::<S>,
             run: sink::run::<S>,
         });
         self

@@ -98,6 +98,7 @@ impl<S: Sink> Work<'_, S> {
                         self.consumer.seek(partition, *offset)?;
                     }
                     self.meter.progressed();
+                    self.catch_up(partitions, &receipt)?;
                     break;
                 }
                 Err(error) => self.wait(error, &mut backoff)?,
@@ -112,6 +113,22 @@ impl<S: Sink> Work<'_, S> {
         }
         self.meter.parked(self.dead.parked());
         Ok(())
+    }
+
+    /// Commits what the target holds beyond the committed offset. It is skipped, so no later receipt
+    /// would, and the worker would seem to be behind until the next record came.
+    fn catch_up(
+        &mut self,
+        partitions: &[TopicPartition],
+        held: &Receipt,
+    ) -> Result<(), WorkerError> {
+        let mut ahead = Receipt::default();
+        for (partition, committed) in self.consumer.committed(partitions)? {
+            let Some(committed) = committed else { continue };
+            let next = held.next.iter().find(|(held, _)| *held == partition);
+            ahead.next.extend(next.filter(|(_, next)| *next > committed.offset).cloned());
+        }
+        self.commit(&ahead)
     }
 
     /// What is committed was durable at the target, so the target has seen the partition. Where the

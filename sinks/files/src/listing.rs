@@ -76,6 +76,26 @@ pub(crate) fn held(
     Ok(Some(Held { next: last.last.next(), after_delete }))
 }
 
+/// The last offset of a partition that a finished file holds; nothing is removed.
+pub(crate) fn last(
+    folder: &Path,
+    partition: PartitionId,
+    format: FormatOptions,
+) -> Result<Option<Offset>, DeliverError> {
+    let failed = |error| unavailable(folder, error);
+    let listing = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        listing => listing.map_err(failed)?,
+    };
+    let mut last = None;
+    for entry in listing {
+        let Ok(file) = entry.map_err(failed)?.file_name().into_string() else { continue };
+        let name = Name::parse(&file, extension(format)).filter(|name| name.partition == partition);
+        last = last.max(name.map(|name| name.last));
+    }
+    Ok(last)
+}
+
 /// The finished file that covers an offset.
 pub(crate) fn covering(
     folder: &Path,

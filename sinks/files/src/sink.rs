@@ -6,11 +6,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
-use throughline_connector::{BoxError, ConnectError, DeliverError, Receipt, Sink, SinkContext};
+use throughline_connector::{
+    BoxError, ConnectError, DeliverError, Holding, Receipt, Sink, SinkContext,
+};
 use throughline_event::{Offset, Record, RecordBatch, TopicPartition};
 
 use crate::error::{FOLDER, away, taken_away};
 use crate::lane::Lane;
+use crate::listing::{extension, last};
 use crate::options::{FilesOptions, Settings};
 
 /// The file that one worker holds locked.
@@ -47,6 +50,20 @@ impl Sink for FilesSink {
         written.and_then(|_| fs::remove_file(&probe)).map_err(|error| {
             unreachable(&folder, error.into(), "create the folder and let this user write to it")
         })
+    }
+
+    async fn holds(
+        settings: Settings,
+        cx: SinkContext,
+        at: &TopicPartition,
+    ) -> Result<Option<Holding>, DeliverError> {
+        let folder: PathBuf = cx.base.join(&settings.folder).components().collect();
+        let folder = folder.join(at.topic.as_str());
+        let remove = folder.join(format!("{}-*.{}", at.partition, extension(settings.format)));
+        let last = last(&folder, at.partition, settings.format)?;
+        let holding =
+            |last: Offset| Holding { next: last.next(), remove: remove.display().to_string() };
+        Ok(last.map(holding))
     }
 
     async fn assigned(&mut self, partitions: &[TopicPartition]) -> Result<Receipt, DeliverError> {

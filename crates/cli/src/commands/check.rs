@@ -8,12 +8,10 @@ mod bus;
 mod folder;
 
 use serde_json::{Value, json};
-use throughline_connector::SinkContext;
 use throughline_event::Role;
 use throughline_runtime::{Reached, WorkerError, chain, needs};
 
 use crate::args::Global;
-use crate::connectors;
 use crate::exit::{Exit, Failure};
 use crate::flow::Flow;
 use crate::output::{self, Format};
@@ -86,16 +84,8 @@ fn workers(flow: &Flow, reached: Option<&throughline_bus::Bus>, looked: &mut Vec
         looked.extend(reached.map(|bus| bus::needed(bus, &what, Some(&group), &needed)));
     }
     for sink in &flow.sinks {
-        let cx = SinkContext {
-            name: sink.name.clone(),
-            topics: sink.topics.clone(),
-            base: flow.config.folder.clone(),
-        };
-        let kinds = connectors::sinks();
-        let kind = kinds.get(&sink.kind).expect("the configuration was checked");
         let what = format!("sink {}", sink.name);
-        let target = (kind.check)(sink.options.clone(), cx);
-        let problems = target.err().map(|error| told(&error)).into_iter().collect();
+        let problems = sink.reach(flow).err().map(|error| told(&error)).into_iter().collect();
         looked.push(Looked::new(format!("{what}, target"), "ok", problems));
         let needed = needs::of_sink(&sink.name, &sink.topics, PARTITIONS);
         let group = sink.name.in_role(Role::Sink);

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use throughline_bus::{Bus, Committed};
+use throughline_connector::Holding;
 use throughline_event::{Offset, PartitionId, TopicName, TopicPartition, WorkerName};
 use throughline_runtime::positions;
 
@@ -26,7 +27,7 @@ pub(crate) fn run(global: &Global, what: &Offsets) -> Result<Exit, Failure> {
                 (Some(producer), None, None) if topic == BEGINNING => begin(&bus, &producer.name),
                 (None, Some(partition), Some(offset)) => {
                     let reader = reader(&flow, worker)?;
-                    set(&bus, &reader, topic, PartitionId(*partition), Offset(*offset))
+                    set(&flow, &bus, &reader, topic, PartitionId(*partition), Offset(*offset))
                 }
                 _ => Err(misplaced(
                     "a processor or sink goes on at `TOPIC PARTITION OFFSET`, a producer at \
@@ -81,6 +82,7 @@ fn list(global: &Global, flow: &Flow, bus: &Bus, worker: Option<&str>) -> Result
 }
 
 fn set(
+    flow: &Flow,
     bus: &Bus,
     reader: &Reader<'_>,
     topic: &str,
@@ -101,8 +103,27 @@ fn set(
         return Err(misplaced(&format!("{at} ends at {}, before {offset}", log.end)));
     }
     bus.set_committed(&reader.group, &[(at.clone(), offset)]).exit(Exit::Unavailable)?;
-    output::line(&format!("{} goes on at offset {offset} of {at}", reader.name))?;
+    let sink = flow.sinks.iter().find(|sink| sink.name == *reader.name);
+    let held = sink.map(|sink| sink.holds(flow, &at)).transpose().exit(Exit::Unavailable)?;
+    output::line(&told(reader.name, &at, offset, held.flatten().as_ref()))?;
     Ok(Exit::Ok)
+}
+
+/// Where the worker goes on: where its target says so, if that keeps a place of its own.
+fn told(
+    worker: &WorkerName,
+    at: &TopicPartition,
+    offset: Offset,
+    held: Option<&Holding>,
+) -> String {
+    match held {
+        Some(Holding { next, remove }) if *next != offset => format!(
+            "offset {offset} of {at} is set, but {worker} goes on at {next}: its target holds what \
+             comes before; to have it written anew from {offset}, remove {remove} before {worker} \
+             starts"
+        ),
+        _ => format!("{worker} goes on at offset {offset} of {at}"),
+    }
 }
 
 fn misplaced(problem: &str) -> Failure {
