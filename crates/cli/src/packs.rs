@@ -35,6 +35,14 @@ impl PackFiles for BuiltIn {
         names.sort_unstable();
         Ok(names)
     }
+
+    fn folders(&self, folder: &str) -> io::Result<Vec<String>> {
+        let Some(folder) = self.0.get_dir(self.0.path().join(folder)) else { return Ok(vec![]) };
+        let name = |dir: &Dir<'_>| Some(dir.path().file_name()?.to_str()?.to_owned());
+        let mut names: Vec<String> = folder.dirs().filter_map(name).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
 }
 
 /// The names of the packs.

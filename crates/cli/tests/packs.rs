@@ -138,3 +138,38 @@ fn the_pack_of_the_documentation_runs() {
     );
     assert_eq!(up.drain(), Some(0), "{}", sandbox.logs());
 }
+
+#[test]
+fn fixtures_that_nothing_would_run_fail_and_names_lead_to_files() {
+    let sandbox = documented();
+    let fixtures = sandbox.path("my-pack/fixtures");
+    let write = |name: &str| {
+        let path = fixtures.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let row = r#"{"after": {"article": "A", "name": "B", "price": "1,00", "stock": null}}"#;
+        fs::write(path, row).unwrap();
+    };
+    let test = |more: &[&str]| {
+        let output = sandbox.output(&[&["test"], more, &["./my-pack"]].concat());
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    write("article/new.json");
+    let (code, told) = test(&["--update"]);
+    assert_eq!(
+        (code, told.lines().next()),
+        (Some(0), Some("written ./my-pack/fixtures/article/new.json"))
+    );
+    assert_eq!(test(&[]).0, Some(0));
+    write("artcle/other.json");
+    write("lost.json");
+    let (code, told) = test(&[]);
+    assert_eq!(code, Some(1), "{told}");
+    for part in [
+        "./my-pack/fixtures/artcle\n",
+        "TL9029: the pack has no entity `artcle`; did you mean `article`?",
+        "./my-pack/fixtures/lost.json\n",
+        "1 passed, 2 failed",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+}

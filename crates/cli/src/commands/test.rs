@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde_json::{Map, Value, json};
 use throughline_config::Report;
 use throughline_config::pack::{self, Pack};
-use throughline_event::EntityName;
+use throughline_event::{EntityName, suggest};
 use throughline_processor_normalizer::{FixtureError, Fixtures, Spec};
 
 use crate::args::Global;
@@ -74,13 +74,13 @@ pub(crate) fn run(global: &Global, pack: Option<&str>, update: bool) -> Result<E
 
 fn fixtures(pack: &Pack, spec: Spec, update: bool) -> Result<Vec<Outcome>, Failure> {
     let entities: Vec<EntityName> = spec.pack.entities.iter().map(|e| e.name.clone()).collect();
-    let mut outcomes = Vec::new();
+    let mut outcomes = stray(pack, &entities)?;
     for entity in entities {
         let folder = format!("fixtures/{entity}");
         for file in pack.files().list(&folder).exit(Exit::Data)? {
             let path = format!("{folder}/{file}");
             let bytes = pack.files().read(&path).exit(Exit::Data)?.unwrap_or_default();
-            let name = format!("{}/{path}", pack.name);
+            let name = format!("{}/{path}", pack.files().place());
             let result = match one(&spec, &entity, &bytes).exit(Exit::Config)? {
                 Ran::Not(why) => Tested::Failed(why),
                 Ran::Gave { differs: None, .. } => Tested::Passed,
@@ -92,6 +92,35 @@ fn fixtures(pack: &Pack, spec: Spec, update: bool) -> Result<Vec<Outcome>, Failu
                 Ran::Gave { differs: Some(text), .. } => Tested::Failed(text),
             };
             outcomes.push(Outcome { name, result });
+        }
+    }
+    Ok(outcomes)
+}
+
+/// What nothing would run: tests that never ran would look like tests that passed.
+fn stray(pack: &Pack, mapped: &[EntityName]) -> Result<Vec<Outcome>, Failure> {
+    let failed = |path: &str, why: String| Outcome {
+        name: format!("{}/{path}", pack.files().place()),
+        result: Tested::Failed(format!("  TL9029: {why}")),
+    };
+    let mut outcomes = Vec::new();
+    for folder in pack.files().folders("fixtures").exit(Exit::Data)? {
+        if mapped.iter().any(|entity| entity.as_str() == folder) {
+            continue;
+        }
+        let why = if pack.entities.keys().any(|entity| entity.as_str() == folder) {
+            format!("the entity `{folder}` has no mapping that could be run")
+        } else {
+            let known = mapped.iter().map(EntityName::as_str);
+            let fix = suggest::instead_of(&folder, known, "entities of the pack");
+            format!("the pack has no entity `{folder}`; {fix}")
+        };
+        outcomes.push(failed(&format!("fixtures/{folder}"), why));
+    }
+    for file in pack.files().list("fixtures").exit(Exit::Data)? {
+        if file.ends_with(".json") && file != "settings.json" {
+            let why = "a fixture stands in the folder of its entity: `fixtures/ENTITY/CASE.json`";
+            outcomes.push(failed(&format!("fixtures/{file}"), why.to_owned()));
         }
     }
     Ok(outcomes)

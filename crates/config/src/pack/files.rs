@@ -26,6 +26,12 @@ pub trait PackFiles: Send + Sync {
     /// # Errors
     /// When the folder exists and cannot be read.
     fn list(&self, folder: &str) -> io::Result<Vec<String>>;
+
+    /// The names of the folders in a folder of the pack, sorted; empty when there is no such folder.
+    ///
+    /// # Errors
+    /// When the folder exists and cannot be read.
+    fn folders(&self, folder: &str) -> io::Result<Vec<String>>;
 }
 
 /// A pack in a folder.
@@ -43,6 +49,21 @@ impl Folder {
         let relative = Path::new(path);
         let inside = relative.components().all(|part| matches!(part, Component::Normal(_)));
         inside.then(|| self.0.join(relative))
+    }
+
+    /// The names of a folder's entries of one kind.
+    fn entries(&self, folder: &str, wanted: fn(&fs::FileType) -> bool) -> io::Result<Vec<String>> {
+        let Some(path) = self.inside(folder) else { return Ok(vec![]) };
+        let Some(entries) = absent_as_none(fs::read_dir(path))? else { return Ok(vec![]) };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry?;
+            if wanted(&entry.file_type()?) {
+                names.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        names.sort();
+        Ok(names)
     }
 }
 
@@ -66,17 +87,11 @@ impl PackFiles for Folder {
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
-        let Some(path) = self.inside(folder) else { return Ok(vec![]) };
-        let Some(entries) = absent_as_none(fs::read_dir(path))? else { return Ok(vec![]) };
-        let mut names = Vec::new();
-        for entry in entries {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                names.push(entry.file_name().to_string_lossy().into_owned());
-            }
-        }
-        names.sort();
-        Ok(names)
+        self.entries(folder, fs::FileType::is_file)
+    }
+
+    fn folders(&self, folder: &str) -> io::Result<Vec<String>> {
+        self.entries(folder, fs::FileType::is_dir)
     }
 }
 
@@ -112,6 +127,7 @@ mod tests {
         }
         let pack = Folder::new(folder.path());
         assert_eq!(pack.list("fixtures").unwrap(), ["a.json", "b.json"]);
+        assert_eq!(pack.folders("fixtures").unwrap(), ["nested"]);
         assert!(pack.list("absent").unwrap().is_empty());
         assert_eq!(pack.read("fixtures/a.json").unwrap().as_deref(), Some(b"{}".as_slice()));
     }
