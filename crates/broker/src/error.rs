@@ -16,7 +16,10 @@ pub enum StartError {
         listen: SocketAddr,
     },
     /// The address could not be bound.
-    #[error("TL0302: could not listen on {listen}; choose a free port or 0")]
+    #[error(
+        "TL0302: could not listen on {listen}; write a free port, or 0 for any: `bus: {{embedded: \
+         {{kafka: \"127.0.0.1:0\", registry: \"127.0.0.1:0\"}}}}`"
+    )]
     Bind {
         /// The address asked for.
         listen: SocketAddr,

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::process::Stdio;
 
 use crate::sandbox::Sandbox;
@@ -271,4 +272,36 @@ fn usage_errors_and_answers_have_their_exit_codes() {
     let version: serde_json::Value = serde_json::from_slice(&version.stdout).unwrap();
     assert_eq!(version["packs"], serde_json::json!(["retail-export", "sunrise"]));
     assert!(text(&sandbox.output(&["completions", "bash"]).stdout).contains("throughline"));
+}
+
+#[test]
+fn a_taken_port_is_told_with_the_lines_that_choose_another() {
+    let sandbox = Sandbox::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = taken.local_addr().unwrap();
+    let ports = r#"bus: {embedded: {kafka: "127.0.0.1:0", registry: "127.0.0.1:0"}}"#;
+    let yaml = fs::read_to_string(sandbox.path("throughline.yaml")).unwrap();
+    let written = yaml.lines().find(|line| line.contains("kafka:")).unwrap().to_owned();
+    sandbox.configure(|yaml| yaml.replace(&written, &format!("    kafka: {at}")));
+    let up = text(&sandbox.output(&["up"]).stderr);
+    assert!(up.contains("TL0302") && up.contains(ports), "{up}");
+    sandbox.configure(|yaml| yaml.replace("metrics: 127.0.0.1:0", &format!("metrics: {at}")));
+    let check = text(&sandbox.output(&["check"]).stdout);
+    for part in ["TL9013: `bus.embedded.kafka` cannot", ports, r#"`metrics: "127.0.0.1:0"`"#] {
+        assert!(check.contains(part), "{check}");
+    }
+    // The lines as they are printed, and those in the comments of `init`.
+    let init = sandbox.output(&["--config", "new.yaml", "init"]);
+    assert!(init.status.success(), "{}", text(&init.stderr));
+    let file = fs::read_to_string(sandbox.path("new.yaml")).unwrap();
+    let comments = ["bus: {", "metrics:"].map(|key| format!("# {key}"));
+    assert!(comments.iter().all(|comment| file.contains(comment)), "{file}");
+    let own = file.replace("bus: embedded\n", "").replace("# bus: {emb", "bus: {emb");
+    fs::write(sandbox.path("own.yaml"), own.replace("# metrics:", "metrics:")).unwrap();
+    let any = file.replace("bus: embedded\n", &format!("{ports}\nmetrics: \"127.0.0.1:0\"\n"));
+    fs::write(sandbox.path("any.yaml"), any).unwrap();
+    for name in ["own.yaml", "any.yaml"] {
+        let valid = sandbox.output(&["--config", name, "validate"]);
+        assert!(valid.status.success(), "{name}: {}", text(&valid.stderr));
+    }
 }

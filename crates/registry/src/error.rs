@@ -46,7 +46,10 @@ pub enum StartError {
         least: usize,
     },
     /// The address could not be bound.
-    #[error("TL0403: could not listen on {address} for the schema registry; choose a free port")]
+    #[error(
+        "TL0403: could not listen on {address} for the schema registry; write a free port, or 0 \
+         for any: `bus: {{embedded: {{registry: \"127.0.0.1:0\"}}}}`"
+    )]
     Bind {
         /// The address that was asked for.
         address: SocketAddr,

@@ -47,7 +47,8 @@ pub enum ServeError {
     },
     /// The address is taken, or cannot be used.
     #[error(
-        "TL0151: metrics cannot listen at {address}; free the port or set another under `metrics`"
+        "TL0151: metrics cannot listen at {address}; free the port, or write another, or 0 for any: \
+         `metrics: \"127.0.0.1:0\"`"
     )]
     Bind {
         /// The address.

@@ -49,6 +49,14 @@ pub(crate) fn write_schema(config: &Path) -> Result<(), Failure> {
     std::fs::write(path, super::reference::schema()?).exit(Exit::Unavailable)
 }
 
+/// The embedded bus on the usual ports, and how to take others.
+pub(crate) const BUS: &str = "\
+bus: embedded
+# Where another program has one of its ports; 0 takes any free one:
+# bus: {embedded: {kafka: \"127.0.0.1:9092\", registry: \"127.0.0.1:8081\"}}
+# metrics: \"127.0.0.1:9464\"
+";
+
 /// The configuration of one system with this pack, as it was `named`. Settings without a default are for the reader to
 /// fill in.
 pub(crate) fn configuration(pack: &pack::Pack, named: &str) -> String {
@@ -82,7 +90,7 @@ pub(crate) fn configuration(pack: &pack::Pack, named: &str) -> String {
          # The embedded broker and registry keep their log here. For Apache Kafka, write\n\
          # `bus: {{brokers: [\"kafka:9092\"], registry: \"http://registry:8081\"}}` instead.\n\
          data: ./data\n\
-         bus: embedded\n\
+         {BUS}\
          \n\
          systems:\n\
          \x20 shop:\n\

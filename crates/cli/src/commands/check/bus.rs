@@ -18,11 +18,12 @@ pub(super) fn reach(config: &Config, looked: &mut Vec<Looked>) -> Option<Bus> {
     if let BusConfig::Embedded(options) = &config.bus
         && Running::read(&config.data).is_none_or(|running| !running.answers())
     {
-        let metrics = taken("metrics", config.metrics);
+        let metrics = taken("metrics", config.metrics, METRICS);
         looked.push(Looked::new("metrics", "can be served", metrics.into_iter().collect()));
         let addresses =
             [("bus.embedded.kafka", options.kafka), ("bus.embedded.registry", options.registry)];
-        let problems = addresses.into_iter().filter_map(|(key, at)| taken(key, at)).collect();
+        let problems = addresses.into_iter().filter_map(|(key, at)| taken(key, at, PORTS));
+        let problems = problems.collect();
         looked.push(Looked::new(
             "embedded bus",
             "does not run, and can start; topics and schemas are checked while it runs",
@@ -78,12 +79,16 @@ pub(super) fn reach(config: &Config, looked: &mut Vec<Looked>) -> Option<Bus> {
     both.then(|| Bus::connect(options).ok()).flatten()
 }
 
+/// The lines that choose ports, for files that have none of them.
+const PORTS: &str = r#"bus: {embedded: {kafka: "127.0.0.1:0", registry: "127.0.0.1:0"}}"#;
+const METRICS: &str = r#"metrics: "127.0.0.1:0""#;
+
 /// Why a listener could not start.
-fn taken(key: &str, address: SocketAddr) -> Option<String> {
+fn taken(key: &str, address: SocketAddr, lines: &str) -> Option<String> {
     let error = TcpListener::bind(address).err()?;
     Some(format!(
-        "TL9013: `{key}` in the file cannot listen on {address}: {error}; choose a free port, or 0 \
-         for any"
+        "TL9013: `{key}` cannot listen on {address}: {error}; write a free port, or 0 for any: \
+         `{lines}`"
     ))
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn prepare(folder: &Path) -> Result<bool, Failure> {
         .or_else(|report| crate::commands::refuse(&report, Format::Text))?;
     // A person watches: changes are looked for, and files finished, more often than by default.
     let text = init::configuration(&pack, &pack.name)
-        .replace("bus: embedded\n", &ports())
+        .replace(init::BUS, &ports())
         .replace("    folder: ./exports\n", "    folder: ./exports\n    poll: 100ms\n")
         .replace("    format: jsonl\n", "    format: jsonl\n    roll: {max_age: 200ms}\n");
     init::write_schema(&config)?;
