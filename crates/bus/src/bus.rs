@@ -194,6 +194,11 @@ impl Bus {
         crate::offsets::committed(&self.0.options, &self.0.topics, group, topics)
     }
 
+    /// How many members a group has: the workers that read, and for some seconds one that was killed.
+    pub fn members(&self, group: &str) -> Result<usize, BusError> {
+        crate::offsets::members(&self.0.options, group)
+    }
+
     /// Sets where a group without members goes on; a worker then takes the offsets for its own.
     ///
     /// # Errors

@@ -49,6 +49,15 @@ pub(crate) fn set(
     })
 }
 
+/// How many members a group has.
+pub(crate) fn members(options: &BusOptions, group: &str) -> Result<usize, BusError> {
+    let pump = open(options, group)?;
+    let found = pump.consumer().fetch_group_list(Some(group), options.timeout);
+    let found = found.map_err(|error| failed("look at the members", group, &error))?;
+    let of = |known: &&rdkafka::groups::GroupInfo| known.name() == group;
+    Ok(found.groups().iter().find(of).map_or(0, |known| known.members().len()))
+}
+
 fn open(options: &BusOptions, group: &str) -> Result<Pump, BusError> {
     Pump::new(&config(options, group, Isolation::ReadCommitted), group)
 }

@@ -22,7 +22,15 @@ fn lag_tells_what_every_worker_does_and_offsets_where_it_goes_on() {
     };
     let producer = states("producer");
     assert_eq!(producer.len(), 1);
-    assert!(producer[0].1.starts_with("not in the process at 127.0.0.1:"), "{producer:?}");
+    let elsewhere = "runs elsewhere or not at all: it is not in the process at 127.0.0.1:";
+    assert!(producer[0].1.starts_with(elsewhere), "{producer:?}");
+    let processor = sandbox.start(&["run", "processor", "shop"]);
+    sandbox.until("it is a member", || {
+        let states = states("processor");
+        let one = |(_, state): &(String, String)| state.ends_with("its group has a member");
+        if !states.is_empty() && states.iter().all(one) { Ok(()) } else { Err(states) }
+    });
+    assert_eq!(processor.drain(), Some(0), "{}", sandbox.logs());
     assert_eq!(bus.drain(), Some(0), "{}", sandbox.logs());
 
     let up = sandbox.start(&["up"]);
@@ -58,6 +66,11 @@ fn lag_tells_what_every_worker_does_and_offsets_where_it_goes_on() {
         let output = set("1");
         output.status.success().then_some(()).ok_or_else(|| text(&output.stderr))
     });
+    let told = states("processor");
+    assert!(!told.is_empty());
+    for (_, state) in told {
+        assert_eq!(state, "does not run: its group has no member");
+    }
     let rows = json(&sandbox, &["offsets", "list", "throughline-processor-shop"]);
     let row = rows.iter().find(|row| row["topic"] == topic).unwrap();
     assert_eq!((&row["offset"], &row["ours"]), (&1.into(), &true.into()), "{row}");

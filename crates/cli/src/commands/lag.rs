@@ -23,17 +23,18 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
     let mut json = Vec::new();
     let states = States::ask(&flow);
     for PlannedProducer { name, .. } in &flow.producers {
-        let (topic, state) = (TopicName::positions(name), states.of(name));
-        let position = positions::newest(&bus, name).exit(Exit::Unavailable)?;
-        let (shown, at) = match &position {
-            Some((version, at)) => {
-                (format!("position of {}", view::time(*at)), Some((version, at)))
-            }
-            None => ("no position".to_owned(), None),
-        };
+        let topic = TopicName::positions(name);
+        let state = states.told(name).unwrap_or_else(|| states.unknown());
         let missing = states.missing(name);
         let told = missing.map_or_else(|| state.clone(), |missing| format!("{state}; {missing}"));
-        let row = [name.as_str(), "producer", topic.as_str(), &shown, &told];
+        let position = positions::newest(&bus, name).exit(Exit::Unavailable)?;
+        let at = position.as_ref();
+        let shown = match at {
+            Some((_, at)) => format!("{told}; position of {}", view::time(*at)),
+            None => format!("{told}; no position yet"),
+        };
+        // How much of a source is not read yet nobody knows.
+        let row = [name.as_str(), "producer", topic.as_str(), "-", &shown];
         rows.push(row.map(str::to_owned).to_vec());
         json.push(json!({
             "worker": name, "role": "producer", "topic": topic, "state": state,
@@ -42,7 +43,9 @@ pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
         }));
     }
     for Reader { role, name, group, topics } in readers(&flow) {
-        let state = states.of(name);
+        let told = states.told(name).map(Ok);
+        let told = told.unwrap_or_else(|| bus.members(&group).map(state::of_members));
+        let state = told.exit(Exit::Unavailable)?;
         for (topic, behind) in behind(&bus, &group, &topics)? {
             let row = [name.as_str(), role.as_str(), topic.as_str(), &behind.to_string(), &state];
             rows.push(row.map(str::to_owned).to_vec());

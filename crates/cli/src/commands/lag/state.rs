@@ -57,19 +57,35 @@ impl States {
         states.iter().find(|state| state.name == worker.as_str())?.missing.as_deref()
     }
 
-    /// What is told of a worker.
-    pub(super) fn of(&self, worker: &WorkerName) -> String {
-        let (address, states) = match self {
-            Self::Told(address, states) => (address, states),
-            Self::Silent(why) => return why.clone(),
-        };
-        match states.iter().find(|state| state.name == worker.as_str()) {
-            None => format!("not in the process at {address}"),
-            Some(State { problem: Some(problem), .. }) => problem.clone(),
-            Some(State { ready: false, .. }) => "is not ready".to_owned(),
-            Some(State { caught_up: true, .. }) => "running, all of its source is read".to_owned(),
-            Some(_) => "running".to_owned(),
+    /// What a worker says of itself.
+    pub(super) fn told(&self, worker: &WorkerName) -> Option<String> {
+        let Self::Told(_, states) = self else { return None };
+        let state = states.iter().find(|state| state.name == worker.as_str())?;
+        Some(match state {
+            State { problem: Some(problem), .. } => problem.clone(),
+            State { ready: false, .. } => "is not ready".to_owned(),
+            State { caught_up: true, .. } => "running, all of its source is read".to_owned(),
+            _ => "running".to_owned(),
+        })
+    }
+
+    /// What is known of a worker that says nothing of itself and is in no group.
+    pub(super) fn unknown(&self) -> String {
+        match self {
+            Self::Told(address, _) => {
+                format!("runs elsewhere or not at all: it is not in the process at {address}")
+            }
+            Self::Silent(why) => why.clone(),
         }
+    }
+}
+
+/// What the members of its group tell of a worker that says nothing of itself.
+pub(super) fn of_members(members: usize) -> String {
+    match members {
+        0 => "does not run: its group has no member".to_owned(),
+        1 => "runs elsewhere, or ended seconds ago: its group has a member".to_owned(),
+        members => format!("runs elsewhere, or ended seconds ago: its group has {members} members"),
     }
 }
 
