@@ -78,20 +78,42 @@ pub(super) fn wanted_type(types: &[JsonType], value: &Value) -> (String, String)
     (wanted, fix)
 }
 
-/// A value in the right unit for one that has none: `, for example 64MiB`.
+/// A value in the right unit for one that has none or another: `, for example 64MiB`.
 pub(super) fn unit_example(text: &str, units: &str) -> String {
-    let digits: String = text.chars().take_while(char::is_ascii_digit).take(6).collect();
-    let digits = if digits.is_empty() { "10" } else { &digits };
-    let unit = match (units.contains("MiB"), text.to_lowercase()) {
-        (true, text) if text.contains('g') => "GiB",
-        (true, text) if text.contains('k') => "KiB",
-        (true, _) => "MiB",
-        (false, text) if text.contains("min") => "m",
-        (false, text) if text.contains('h') => "h",
-        (false, text) if text.contains('d') => "d",
-        (false, _) => "s",
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(end);
+    let digits = if (1..=9).contains(&digits.len()) { digits } else { "10" };
+    let unit = unit.trim_start().to_lowercase();
+    let of = |units: &[(&str, &'static str)]| {
+        units.iter().find(|(start, _)| unit.starts_with(start)).map(|(_, unit)| *unit)
     };
-    format!(", for example {digits}{unit}")
+    let value = if units.contains("MiB") {
+        match of(&[("g", "GiB"), ("k", "KiB"), ("b", "B")]) {
+            Some(unit) => format!("{digits}{unit}"),
+            None if unit.is_empty() => bytes(digits),
+            None => format!("{digits}MiB"),
+        }
+    } else {
+        // In this order: `min` begins like `m`, and both `ms` and `milliseconds` mean the same.
+        match of(&[("ms", "ms"), ("mil", "ms"), ("m", "m"), ("h", "h"), ("d", "d"), ("s", "s")]) {
+            Some(unit) => format!("{digits}{unit}"),
+            // Nobody knows which was meant.
+            None => format!("{digits}ms or {digits}s"),
+        }
+    };
+    format!(", for example {value}")
+}
+
+/// A number without a unit as a size: small ones are not meant as bytes.
+fn bytes(digits: &str) -> String {
+    let number: u64 = digits.parse().unwrap_or(10);
+    let whole = |unit: u64| number.is_multiple_of(unit).then_some(number / unit);
+    match (whole(1 << 20), whole(1 << 10)) {
+        _ if number < 1_024 => format!("{number}MiB"),
+        (Some(mebi), _) => format!("{mebi}MiB"),
+        (None, Some(kibi)) => format!("{kibi}KiB"),
+        (None, None) => format!("{number}B"),
+    }
 }
 
 /// A limit that was passed, and the fix.
@@ -132,4 +154,39 @@ pub(super) fn limit(kind: &Kind) -> Option<(String, String)> {
         _ => return None,
     };
     Some((message, fix))
+}
+
+#[cfg(test)]
+mod tests {
+    use throughline_event::{ByteSize, Span};
+
+    use super::*;
+
+    #[test]
+    fn an_example_keeps_the_unit_that_was_meant() {
+        for (text, example) in [
+            ("200msec", "200ms"),
+            ("200 milliseconds", "200ms"),
+            ("100", "100ms or 100s"),
+            ("10 seconds", "10s"),
+            ("5 min", "5m"),
+            ("2hours", "2h"),
+            ("3 days", "3d"),
+            ("soon", "10ms or 10s"),
+        ] {
+            assert_eq!(unit_example(text, Span::UNITS), format!(", for example {example}"));
+        }
+        for (text, example) in [
+            ("8", "8MiB"),
+            ("8M", "8MiB"),
+            ("4 gb", "4GiB"),
+            ("64k", "64KiB"),
+            ("8388608", "8MiB"),
+            ("65536", "64KiB"),
+            ("1500", "1500B"),
+            ("99999999999999999999", "10MiB"),
+        ] {
+            assert_eq!(unit_example(text, ByteSize::UNITS), format!(", for example {example}"));
+        }
+    }
 }
