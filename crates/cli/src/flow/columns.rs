@@ -16,7 +16,17 @@ use throughline_runtime::ProducerKind;
 struct Difference {
     field: String,
     message: String,
-    fix: String,
+    fix: Fix,
+}
+
+/// What to do in the pack's schema, or against it.
+enum Fix {
+    /// It lacks the field.
+    Add,
+    /// No column gives the field.
+    Remove,
+    /// It has another type.
+    Change,
 }
 
 /// Adds every difference, with its path in the options.
@@ -39,17 +49,69 @@ pub(super) fn check(
         let Some(entity) = pack.entities.get(&captured.name) else { continue };
         let Ok(expected) = Schema::parse(&entity.schema.text) else { continue };
         let mut differences = Vec::new();
-        compare(
-            captured.document.root(),
-            expected.root(),
-            "",
-            &entity.schema.path,
-            &mut differences,
-        );
+        let file = &entity.schema.path;
+        compare(captured.document.root(), expected.root(), "", file, &mut differences);
+        let published = serde_json::from_str(captured.document.text()).unwrap_or_default();
         for Difference { field, message, fix } in differences {
             let path = place(&captured.name, options, &field);
+            let avro = find(&published, &field).map(|field| match &fix {
+                Fix::Add => text(field),
+                _ => text(&field["type"]),
+            });
+            let fix = match fix {
+                Fix::Add => {
+                    let avro = avro.unwrap_or_default();
+                    format!("add `{field}` to {file} as `{avro}`, or remove the column")
+                }
+                Fix::Remove => format!("declare a column for `{field}`, or remove it from {file}"),
+                Fix::Change => {
+                    let avro = avro.unwrap_or_default();
+                    format!("change the column's type, or write `\"type\": {avro}` in {file}")
+                }
+            };
             found.add(codes::CAPTURE_SCHEMA, path, message, fix);
         }
+    }
+}
+
+/// A field of a record, by the names that lead to it, as the schema's text has it.
+fn find<'s>(schema: &'s Value, path: &str) -> Option<&'s Value> {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    let field = fields(schema)?.iter().find(|field| field["name"] == name)?;
+    match rest {
+        Some(rest) => find(&field["type"], rest),
+        None => Some(field),
+    }
+}
+
+/// The fields of the record that a type is, holds, or may be.
+fn fields(schema: &Value) -> Option<&Vec<Value>> {
+    match schema {
+        Value::Array(branches) => branches.iter().find_map(fields),
+        Value::Object(kind) => {
+            let inner = || ["type", "items", "values"].into_iter().find_map(|k| fields(kind.get(k)?));
+            kind.get("fields").and_then(Value::as_array).or_else(inner)
+        }
+        _ => None,
+    }
+}
+
+/// JSON as a person writes a schema: a space after `:` and `,`, the name and the type first.
+fn text(value: &Value) -> String {
+    let list = |texts: Vec<String>| texts.join(", ");
+    match value {
+        Value::Array(items) => format!("[{}]", list(items.iter().map(text).collect())),
+        Value::Object(entries) => {
+            let mut entries: Vec<_> = entries.iter().collect();
+            entries.sort_by_key(|(key, _)| match key.as_str() {
+                "name" => 0,
+                "type" => 1,
+                _ => 2,
+            });
+            let entry = |(key, value): (&String, &Value)| format!("\"{key}\": {}", text(value));
+            format!("{{{}}}", list(entries.into_iter().map(entry).collect()))
+        }
+        plain => plain.to_string(),
     }
 }
 
@@ -82,7 +144,7 @@ fn compare(found: &Node, expected: &Node, at: &str, file: &str, out: &mut Vec<Di
                         message: format!(
                             "the producer publishes `{path}`, and {file} has no such field"
                         ),
-                        fix: format!("add `{path}` to {file}, or remove the column"),
+                        fix: Fix::Add,
                         field: path,
                     }),
                 }
@@ -92,7 +154,7 @@ fn compare(found: &Node, expected: &Node, at: &str, file: &str, out: &mut Vec<Di
                     let path = below(&field.name);
                     out.push(Difference {
                         message: format!("{file} has the field `{path}`, and no column gives it"),
-                        fix: format!("declare a column for `{path}`, or remove it from {file}"),
+                        fix: Fix::Remove,
                         field: path,
                     });
                 }
@@ -109,7 +171,7 @@ fn compare(found: &Node, expected: &Node, at: &str, file: &str, out: &mut Vec<Di
                     message: format!(
                         "the producer publishes `{at}` as {found}, and {file} says {expected}"
                     ),
-                    fix: format!("change the column's type, or write {found} in {file}"),
+                    fix: Fix::Change,
                 });
             }
         }
@@ -183,6 +245,24 @@ mod tests {
         assert!(found[1].message.contains("as string, and row.avsc says long"), "{:?}", found[1]);
         assert!(found[2].fix.contains("add `extra` to row.avsc"), "{:?}", found[2]);
         assert!(found.iter().all(|finding| finding.file.ends_with("pack/capture.yaml")));
+    }
+
+    #[test]
+    fn a_fix_is_avro_that_can_be_copied() {
+        let columns = "      id: {type: string}\n      Day: {field: day, type: date, nullable: true}\n      extra: {type: string, nullable: true}\n";
+        let found = findings(columns, &format!(r#"{ID}, {{"name": "day", "type": "string"}}"#));
+        let fixes: Vec<&str> = found.iter().map(|finding| finding.fix.as_str()).collect();
+        let (day, extra) = (
+            r#"write `"type": ["null", {"type": "int", "logicalType": "date"}]` in row.avsc"#,
+            r#"to row.avsc as `{"name": "extra", "type": ["null", "string"], "default": null}`"#,
+        );
+        assert!(fixes[0].contains(day) && fixes[1].contains(extra), "{fixes:?}");
+        let written = columns.replace("type: string, nullable: true", "type: string");
+        let fields = format!(
+            r#"{ID}, {{"name": "day", "type": ["null", {{"type": "int", "logicalType": "date"}}]}},
+               {{"name": "extra", "type": "string"}}"#
+        );
+        assert_eq!(findings(&written, &fields), []);
     }
 
     #[test]
