@@ -9,11 +9,10 @@ use crate::output::{self, Format};
 pub(crate) fn run(global: &Global) -> Result<Exit, Failure> {
     let flow = super::load(global)?;
     for (processor, file, construct, line) in flow.run_by_vrl() {
-        tracing::warn!(
-            processor = %processor,
-            place = format!("{file}:{line}"),
-            "the mapping runs on VRL's own interpreter, several times slower, because of {construct}"
-        );
+        output::note(&format!(
+            "{file}:{line}: {construct} makes the mapping of {processor} run on VRL's own \
+             interpreter, several times slower; its records are the same"
+        ));
     }
     let counted = |count: usize, role: Role| match count {
         1 => format!("1 {role}"),
