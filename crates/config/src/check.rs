@@ -213,8 +213,7 @@ impl<'a> Check<'a> {
                 self.found.add(codes::SETTING, at.key(name), message, fix);
                 continue;
             }
-            if !setting.kind.accepts(value) {
-                let wanted = setting.kind.words();
+            if let Some(wanted) = setting.wanted(value) {
                 let message = format!("the setting `{name}` must be {wanted}");
                 self.found.add(codes::SETTING, at.key(name), message, format!("write {wanted}"));
             }

@@ -45,7 +45,7 @@ codes! {
     WRONG_OWNER = "TL0126", "The owner of an entity does not have that entity";
     NAME_TAKEN = "TL0127", "Two workers have the same name";
     NO_CAPTURE = "TL0128", "The pack does not say how this kind of producer captures the system";
-    SETTING = "TL0129", "A setting of a system is unknown, missing or of the wrong type";
+    SETTING = "TL0129", "A setting of a system is unknown, missing, or not what the pack takes";
     SECRET_LITERAL = "TL0130", "A secret is written into the file";
     PACK_FILE = "TL0140", "A file that the pack names is missing or cannot be read";
     PACK_SCHEMA = "TL0141", "An Avro schema of the pack is not valid JSON";

@@ -25,7 +25,7 @@ mod system;
 
 pub use files::{Folder, PackFiles};
 pub use load::load;
-pub use system::{Setting, SettingType};
+pub use system::{Setting, SettingFormat, SettingType};
 
 /// A pack that passed its checks.
 #[derive(Clone)]

@@ -94,6 +94,8 @@ fn each_mistake_is_found_alone() {
             "{currency: '${env:CURRENCY}'}",
             "TL0129 2 systems.shop.settings.currency",
         ),
+        ("{currency: EUR}", "{currency: EURO}", "TL0129 2 systems.shop.settings.currency"),
+        ("{currency: EUR}", "{currency: eur}", "TL0129 2 systems.shop.settings.currency"),
         ("systems:\n", "version: 99999999999999999999\nsystems:\n", "TL0112 1 version"),
         (
             "{currency: EUR}",

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use throughline_event::{EntityName, Path, Role, Segment, Violations, suggest};
 
-use super::{Pack, PackFiles, system::SystemYaml};
+use super::{Pack, PackFiles, SettingType, system::SystemYaml};
 use crate::{
     Catalog, Finding, Report, codes,
     schema::Shape,
@@ -101,14 +101,17 @@ impl Loader<'_> {
         Some(System { root, yaml, names, doubtful })
     }
 
-    /// A default must have the type of its setting.
+    /// A default must be what its setting takes.
     fn settings(&self, root: &Value, found: &mut Violations) {
         for (name, setting) in entries(root, "settings") {
             let Ok(setting) = serde_json::from_value::<super::Setting>(setting.clone()) else {
                 continue;
             };
-            if setting.default.as_ref().is_some_and(|default| !setting.kind.accepts(default)) {
-                let wanted = setting.kind.words();
+            if setting.format.is_some() && setting.kind != SettingType::String {
+                let path = Path::from(["settings", name, "type"]);
+                let message = "only a text has a format";
+                found.add(codes::WRONG_TYPE, path, message, "write `string`, or remove `format`");
+            } else if let Some(wanted) = setting.default.as_ref().and_then(|v| setting.wanted(v)) {
                 let path = Path::from(["settings", name, "default"]);
                 let message = format!("the default must be {wanted}");
                 found.add(codes::WRONG_TYPE, path, message, format!("write {wanted}"));

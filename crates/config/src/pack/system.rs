@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use throughline_event::currency_exponent;
 
 /// A system pack: what Throughline knows about one product.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -39,6 +40,8 @@ pub struct Setting {
     /// The type of its value.
     #[serde(rename = "type")]
     pub kind: SettingType,
+    /// The form of a text: `currency` for an ISO 4217 code.
+    pub format: Option<SettingFormat>,
     /// Whether a system must give it.
     #[serde(default)]
     pub required: bool,
@@ -46,6 +49,40 @@ pub struct Setting {
     pub default: Option<Value>,
     /// What it means.
     pub description: String,
+}
+
+impl Setting {
+    /// What is wanted in place of a value that it does not take.
+    pub fn wanted(&self, value: &Value) -> Option<&'static str> {
+        if !self.kind.accepts(value) {
+            return Some(self.kind.words());
+        }
+        let format = self.format.filter(|format| !format.accepts(value));
+        format.map(SettingFormat::words)
+    }
+}
+
+/// The form of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum SettingFormat {
+    /// An ISO 4217 code of a currency.
+    Currency,
+}
+
+impl SettingFormat {
+    fn accepts(self, value: &Value) -> bool {
+        match self {
+            Self::Currency => value.as_str().is_some_and(|code| currency_exponent(code).is_some()),
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Currency => "an ISO 4217 currency code in capitals, such as `EUR`",
+        }
+    }
 }
 
 /// The type of a setting.
