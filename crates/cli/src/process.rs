@@ -25,6 +25,9 @@ use signals::Signals;
 /// Partitions of topics that a process creates, where the entity allows more than one.
 pub(crate) const PARTITIONS: i32 = 1;
 
+/// More of a producer's state is not kept in memory: the system's own cache does as well.
+const MOST_STATE: usize = 64 << 20;
+
 /// The first wait for a bus that does not answer.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
@@ -104,6 +107,7 @@ impl Process {
             shutdown: shutdown.clone(),
             state: config.data.join(folders::STATE),
             instance: "0".to_owned(),
+            state_bytes: memory.min(MOST_STATE),
             batch_bytes: (memory / 4).clamp(64 << 10, 4 << 20),
             partitions: PARTITIONS,
         };

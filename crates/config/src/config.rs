@@ -167,11 +167,12 @@ impl Config {
         }
     }
 
-    /// The share of [`Config::memory`] for the queues of one worker, in and out together. With many
-    /// workers it is less than a client can work with, which the bus knows.
+    /// The share of [`Config::memory`] for the queues of one worker, in and out together. A producer
+    /// takes a second one for its state store. With many workers it is less than a client can work
+    /// with, which the bus knows.
     pub fn worker_memory(&self) -> ByteSize {
-        let workers = self.producers.len() + self.processors.len() + self.sinks.len();
-        let workers = u64::try_from(workers.max(1)).unwrap_or(u64::MAX);
-        ByteSize::bytes(self.memory.as_u64() / workers)
+        let shares = 2 * self.producers.len() + self.processors.len() + self.sinks.len();
+        let shares = u64::try_from(shares.max(1)).unwrap_or(u64::MAX);
+        ByteSize::bytes(self.memory.as_u64() / shares)
     }
 }

@@ -22,7 +22,8 @@ pub(crate) struct File {
     /// and a schema registry.
     #[schemars(extend("default" = "embedded"))]
     pub(crate) bus: Option<BusFile>,
-    /// The memory for records on their way. The queues of all workers are sized from it.
+    /// The memory for records on their way and for what producers know of their documents: the
+    /// queues of all workers and the caches of producers' state are sized from it.
     #[schemars(extend("default" = "256MiB"))]
     pub(crate) memory: Option<ByteSize>,
     /// The address of `/metrics`, `/livez` and `/readyz`; port 0 takes any free port.

@@ -88,6 +88,12 @@ impl Store {
         format::remove(&memory.path)
     }
 
+    /// Keeps at most so many bytes of the file in memory, in place of 64 MiB. What is read and written
+    /// at one time is kept whatever the limit.
+    pub fn limit_cache(&self, bytes: usize) -> Result<(), StoreError> {
+        format::limit_cache(&self.connection, bytes).map_err(|source| self.failed(source))
+    }
+
     /// Names an entity before its documents are used. The number is the same after a restart.
     ///
     /// When the schema of its documents has changed, what is stored could no longer stand as

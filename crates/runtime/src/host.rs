@@ -22,6 +22,8 @@ pub struct Host {
     pub state: PathBuf,
     /// Tells this process from others that run the same worker; part of transactional ids.
     pub instance: String,
+    /// Bytes of a producer's state store that are kept in memory.
+    pub state_bytes: usize,
     /// Bytes that one batch may hold: bounds the memory of every worker.
     pub batch_bytes: usize,
     /// Partitions of topics that this process creates, where the entity allows more than one.

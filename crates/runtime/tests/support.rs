@@ -253,6 +253,7 @@ impl Flow {
 
     pub(crate) fn host(&self, shutdown: &Shutdown) -> Host {
         Host {
+            state_bytes: 8 << 20,
             bus: self.bus.clone(),
             metrics: Metrics::new("0"),
             shutdown: shutdown.clone(),

@@ -62,6 +62,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
+/// Bytes of the file that are kept in memory where nobody says how many.
+const CACHE: usize = 64 << 20;
+
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // Another process does not go away by itself, so there is nothing to wait for.
     connection.busy_timeout(Duration::ZERO)?;
@@ -73,10 +76,17 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     // A commit that a power cut takes back is caught up from the topic.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    connection.pragma_update(None, "cache_size", -65_536)?;
+    limit_cache(connection, CACHE)?;
     connection.pragma_update(None, "wal_autocheckpoint", 8_192)?;
     // Exclusive locks are taken by the first access that writes.
     connection.execute_batch("BEGIN IMMEDIATE; COMMIT")
+}
+
+/// Sets how many bytes of the file are kept in memory.
+pub(super) fn limit_cache(connection: &Connection, bytes: usize) -> rusqlite::Result<()> {
+    // A negative number counts KiB, another one pages.
+    let kibibytes = i64::try_from(bytes >> 10).unwrap_or(i64::MAX);
+    connection.pragma_update(None, "cache_size", -kibibytes.max(1))
 }
 
 fn create(connection: &Connection) -> rusqlite::Result<()> {

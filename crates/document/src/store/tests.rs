@@ -185,3 +185,15 @@ fn store_without_room_for_another_key_says_so() {
     assert!(matches!(error, StoreError::KeysExhausted { .. }), "{error}");
     assert!(differ.document(entity, b"first", 2, b"x", None).unwrap().is_some());
 }
+
+#[test]
+fn the_cache_is_as_large_as_it_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path().join("store.sqlite")).unwrap();
+    let size = || -> i64 {
+        store.connection.query_row("PRAGMA cache_size", [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(size(), -65_536);
+    store.limit_cache(8 << 20).unwrap();
+    assert_eq!(size(), -8_192);
+}

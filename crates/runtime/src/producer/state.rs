@@ -22,7 +22,9 @@ const WHAT: &str = "what it has published";
 pub(super) fn open(host: &Host, producer: &WorkerName) -> Result<Store, WorkerError> {
     let what = "create the state folder";
     std::fs::create_dir_all(&host.state).map_err(|source| WorkerError::Io { what, source })?;
-    Ok(Store::open_or_rebuild(host.state.join(format!("{producer}.sqlite")))?)
+    let store = Store::open_or_rebuild(host.state.join(format!("{producer}.sqlite")))?;
+    store.limit_cache(host.state_bytes)?;
+    Ok(store)
 }
 
 /// Applies what the topics hold and the store does not know yet; returns the newest version among
