@@ -79,6 +79,11 @@ impl Bus {
         self.0.topics.describe(topic)
     }
 
+    /// What happens to old records of a topic: the value of its `cleanup.policy`, `compact`.
+    pub fn cleanup(&self, topic: &TopicName) -> Result<String, BusError> {
+        self.0.topics.cleanup(topic)
+    }
+
     /// Registers a schema, or finds the id it has; remembered, so a second call costs nothing.
     ///
     /// # Errors

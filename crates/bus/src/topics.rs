@@ -275,23 +275,28 @@ impl Topics {
             let (wanted, found) = (wanted.to_string(), info.partitions.to_string());
             return Err(mismatch("partitions", wanted, found));
         }
-        let resource = [ResourceSpecifier::Topic(spec.topic.as_str())];
-        let options = AdminOptions::new().request_timeout(Some(self.timeout));
-        let found = block_on(self.client.describe_configs(&resource, &options));
-        let found = found.map_err(|error| self.refused("describe", &spec.topic, &error))?;
-        let policy = match found.into_iter().next() {
-            Some(Ok(found)) => found.get("cleanup.policy").and_then(|entry| entry.value.clone()),
-            Some(Err(code)) => {
-                return Err(self.refused("describe", &spec.topic, &KafkaError::AdminOp(code)));
-            }
-            None => None,
-        };
-        let policy = policy.unwrap_or_default();
+        let policy = self.cleanup(&spec.topic)?;
         if spec.cleanup.matches(&policy) {
             Ok(info)
         } else {
             Err(mismatch("cleanup.policy", spec.cleanup.as_str().to_owned(), policy))
         }
+    }
+
+    /// The value of `cleanup.policy`; empty when the brokers do not tell.
+    pub(crate) fn cleanup(&self, topic: &TopicName) -> Result<String, BusError> {
+        let resource = [ResourceSpecifier::Topic(topic.as_str())];
+        let options = AdminOptions::new().request_timeout(Some(self.timeout));
+        let found = block_on(self.client.describe_configs(&resource, &options));
+        let found = found.map_err(|error| self.refused("describe", topic, &error))?;
+        let policy = match found.into_iter().next() {
+            Some(Ok(found)) => found.get("cleanup.policy").and_then(|entry| entry.value.clone()),
+            Some(Err(code)) => {
+                return Err(self.refused("describe", topic, &KafkaError::AdminOp(code)));
+            }
+            None => None,
+        };
+        Ok(policy.unwrap_or_default())
     }
 
     fn refused(&self, action: &'static str, topic: &TopicName, error: &KafkaError) -> BusError {

@@ -55,6 +55,16 @@ fn lag_tells_what_every_worker_does_and_offsets_where_it_goes_on() {
         offset = row["offset"].as_i64().unwrap_or(0);
         if offset > 0 && row["ours"] == true { Ok(()) } else { Err(rows) }
     });
+    let described = sandbox.output(&["--output", "json", "topics", topic]).stdout;
+    let described: Value = serde_json::from_slice(&described).unwrap();
+    let subjects = serde_json::json!(["cdc.shop.inventory-key", "cdc.shop.inventory-value"]);
+    assert_eq!((&described["topic"], &described["cleanup"]), (&topic.into(), &"compact".into()));
+    assert_eq!(described["subjects"], subjects, "{described}");
+    assert_eq!(described["partitions"][0]["start"], 0, "{described}");
+    let shown = text(&sandbox.output(&["topics", topic]).stdout);
+    let head = format!("topic       {topic}\ncleanup     compact\nsubjects    {topic}-key, {topic}-value\n");
+    assert!(shown.starts_with(&head), "{shown}");
+
     let set = |offset: &str| sandbox.output(&["offsets", "set", "shop", topic, "0", offset]);
     let error = text(&set("0").stderr);
     assert!(error.contains("TL0528: throughline-processor-shop has members"), "{error}");
