@@ -124,8 +124,19 @@ fn compiler_error(source: Source<'_>, found: &Diagnostic) -> LoadError {
     }
     let message = with_labels(&found.message, &found.labels);
     let fix = (found.code == vrl::compiler::codes::ExprCode::FallibleExpression as usize)
-        .then(|| "put `!` behind the function's name to refuse such a record".to_owned());
+        .then(|| fallible(source.text.get(span.start()..span.end()).unwrap_or_default()));
     source.error("TL2003", span, message, fix)
+}
+
+/// What to do about an expression that may fail: a call is refused or handled, an operator needs
+/// operands of a type that it takes.
+fn fallible(text: &str) -> String {
+    let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.trim_start_matches(name).starts_with('(') {
+        return "put `!` behind the function's name to refuse such a record".to_owned();
+    }
+    "give null a value first, `(.stock || 0) > 0`, or make the type sure, `int!(.stock) > 0`"
+        .to_owned()
 }
 
 /// VRL's number for a call of a function that it was not given.
