@@ -115,8 +115,8 @@ pub struct FileOptions {
     /// `single_partition`, else `any`.
     #[serde(default)]
     pub partitions: PartitionOptions,
-    /// `replace`: a dump that holds fewer keys than this many percent less than the one before is
-    /// refused: nothing is deleted. 100 accepts everything.
+    /// `replace`: how many percent of the keys of the dump before may be missing in a new one. When
+    /// more are, the new one is refused and nothing is deleted. 100 accepts every dump.
     #[serde(default = "max_delete_percent")]
     #[schemars(range(max = 100))]
     pub max_delete_percent: u32,
