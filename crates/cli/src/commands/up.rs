@@ -6,6 +6,9 @@ use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::process::{Process, Scope, is_halted};
 
+/// Who speaks in the log: the process, whatever the command that started it.
+const LOG: &str = "throughline";
+
 /// How often the workers are looked at while they run.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -16,6 +19,7 @@ pub(crate) fn run(global: &Global, scope: Scope) -> Result<Exit, Failure> {
         process.status().iter().map(|worker| format!("{} {}", worker.role, worker.name)).collect();
     let bus = process.bus().options();
     tracing::info!(
+        target: LOG,
         workers = workers.join(", "),
         kafka = bus.brokers,
         registry = bus.registry,
@@ -30,7 +34,7 @@ pub(crate) fn run(global: &Global, scope: Scope) -> Result<Exit, Failure> {
             break;
         }
     }
-    tracing::info!("draining");
+    tracing::info!(target: LOG, "draining");
     process.drain()?;
     Ok(Exit::Ok)
 }
