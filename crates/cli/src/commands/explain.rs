@@ -9,12 +9,11 @@ use crate::output;
 static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../docs/reference/errors");
 
 pub(crate) fn run(code: &str) -> Result<Exit, Failure> {
-    let code = match code.parse::<u16>() {
-        Ok(number) => format!("TL{number:04}"),
-        Err(_) => code.to_uppercase(),
-    };
-    let page = PAGES.get_file(format!("{code}.md")).and_then(|page| page.contents_utf8());
-    let Some(page) = page.filter(|_| code.starts_with("TL")) else {
+    let upper = code.to_uppercase();
+    let number = upper.strip_prefix("TL").unwrap_or(&upper).parse::<u16>();
+    let file = number.map_or_else(|_| upper.clone(), |number| format!("TL{number:04}"));
+    let page = PAGES.get_file(format!("{file}.md")).and_then(|page| page.contents_utf8());
+    let Some(page) = page.filter(|_| file.starts_with("TL")) else {
         let text = format!(
             "TL9016: there is no error code {code:?}; write it as the message has it, `TL0502`"
         );
@@ -31,7 +30,7 @@ mod tests {
     #[test]
     fn every_code_is_explained_as_it_is_written_and_nothing_else_is() {
         assert!(PAGES.files().count() > 100);
-        for known in ["TL0502", "tl0502", "0502", "502"] {
+        for known in ["TL0502", "tl0502", "0502", "502", "TL502", "tl502"] {
             assert_eq!(run(known).unwrap(), Exit::Ok, "{known}");
         }
         for unknown in ["TL9999", "9999", "README", "../config", ""] {
