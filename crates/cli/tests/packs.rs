@@ -173,3 +173,16 @@ fn fixtures_that_nothing_would_run_fail_and_names_lead_to_files() {
         assert!(told.contains(part), "{told}");
     }
 }
+
+#[test]
+fn init_says_that_it_wrote_nothing_for_a_pack_with_mistakes() {
+    let sandbox = documented();
+    let capture = sandbox.path("my-pack/capture.yaml");
+    let text = fs::read_to_string(&capture).unwrap();
+    fs::write(capture, text.replace("delimiter:", "delimeter:")).unwrap();
+    let output = sandbox.output(&["--config", "new.yaml", "init", "--pack", "./my-pack"]);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(78), "{error}");
+    assert!(error.contains("TL0110") && error.contains("new.yaml was not written"), "{error}");
+    assert!(!sandbox.path("new.yaml").exists());
+}

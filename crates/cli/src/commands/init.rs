@@ -13,8 +13,12 @@ use crate::exit::{Exit, Fail, Failure};
 use crate::{output, packs};
 
 pub(crate) fn run(global: &Global, pack: &str) -> Result<Exit, Failure> {
-    let loaded = pack::load(packs::find(pack)?, &BuiltIn)
-        .or_else(|report| super::refuse(&report, global.output))?;
+    let loaded = pack::load(packs::find(pack)?, &BuiltIn).or_else(|report| {
+        let refused = super::refuse(&report, global.output);
+        let file = global.config.display();
+        output::note(&format!("{file} was not written: mend the pack, then run `init` again"));
+        refused
+    })?;
     // A name without a slash is that of a built-in pack.
     let folder = Path::new(pack).is_dir() && !pack.contains('/');
     let named = if folder { format!("./{pack}") } else { pack.to_owned() };
