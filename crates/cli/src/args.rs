@@ -51,7 +51,7 @@ impl Cli {
 /// Options of every command.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
-    /// The configuration.
+    /// The configuration file.
     #[arg(long, short, global = true, default_value = DEFAULT_CONFIG, value_name = "FILE")]
     pub(crate) config: PathBuf,
     /// How reads answer.
@@ -76,7 +76,10 @@ pub(crate) enum Command {
         #[arg(long)]
         once: bool,
     },
-    /// Write a commented throughline.yaml.
+    /// Write a commented throughline.yaml, and beside it the schema by which editors check it.
+    ///
+    /// `--config` names another file; one that exists is left as it is. The exports go into the
+    /// folder `exports` beside it, and what comes of them into the folder `target`.
     Init {
         /// The system pack to start from: one that is built in, or a pack's folder.
         #[arg(long, default_value = "sunrise")]
@@ -95,6 +98,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Run(Part),
     /// Run the tests of a pack's mappings: its fixtures in, canonical records out.
+    ///
+    /// A fixture is `fixtures/ENTITY/CASE.json` in the pack: `before` and `after` of a change, and the
+    /// records that come of it.
     Test {
         /// A pack's folder, or the name of one that is built in; all packs of the configuration
         /// without it.
@@ -105,25 +111,25 @@ pub(crate) enum Command {
     },
     /// Print records of a topic, decoded, as they arrive.
     Tail(TailArgs),
-    /// List topics, or describe one.
+    /// List topics, or describe one: its cleanup, subjects and offsets.
     Topics {
         /// One topic.
         topic: Option<String>,
     },
-    /// Schemas of the registry.
+    /// The registry's schemas, and the rules for new ones.
     #[command(subcommand)]
     Schemas(Schemas),
     /// How far each worker is behind, and what it is doing.
     Lag,
-    /// Where workers go on.
+    /// Where workers go on reading: list it, or set it.
     #[command(subcommand)]
     Offsets(Offsets),
-    /// Dead letters.
+    /// Dead letters: what could not be read, mapped or delivered, and why.
     #[command(subcommand)]
     Dlq(Dlq),
     /// Explain an error code: why it happens, what to do, an example.
     Explain {
-        /// The code, `TL0502` or `502`.
+        /// The code as the message has it, `TL0502`, or its number, `502`.
         code: String,
     },
     /// Print what this build accepts and exposes: for editors, people and dashboards.
@@ -247,6 +253,9 @@ pub(crate) enum Offsets {
         worker: Option<String>,
     },
     /// Let a worker that is stopped go on elsewhere.
+    ///
+    /// A sink whose target keeps its own place, as files do, goes on where the target ends; the answer
+    /// then says what to remove to fill it anew. The bus must run.
     Set {
         /// The worker, or its consumer group.
         worker: String,

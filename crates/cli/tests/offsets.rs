@@ -62,7 +62,9 @@ fn lag_tells_what_every_worker_does_and_offsets_where_it_goes_on() {
     assert_eq!(described["subjects"], subjects, "{described}");
     assert_eq!(described["partitions"][0]["start"], 0, "{described}");
     let shown = text(&sandbox.output(&["topics", topic]).stdout);
-    let head = format!("topic       {topic}\ncleanup     compact\nsubjects    {topic}-key, {topic}-value\n");
+    let head = format!(
+        "topic       {topic}\ncleanup     compact\nsubjects    {topic}-key, {topic}-value\n"
+    );
     assert!(shown.starts_with(&head), "{shown}");
 
     let set = |offset: &str| sandbox.output(&["offsets", "set", "shop", topic, "0", offset]);

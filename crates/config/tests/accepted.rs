@@ -29,6 +29,14 @@ fn defaults_are_filled_in() {
 }
 
 #[test]
+fn a_producer_has_two_shares_of_the_memory() {
+    let config = config(&format!("memory: 64MiB\n{GOOD}"));
+    let workers = [config.producers.len(), config.processors.len(), config.sinks.len()];
+    assert_eq!(workers, [1, 1, 1]);
+    assert_eq!(config.worker_memory(), ByteSize::mib(16));
+}
+
+#[test]
 fn a_system_gets_a_normalizer_of_its_own_name_unless_one_is_written() {
     let implied = config(GOOD);
     assert_eq!(implied.processors.len(), 1);

@@ -144,6 +144,9 @@ fn list(global: &Global, found: &Unresolved) -> Result<Exit, Failure> {
         let row = [worker, code, kind, state, &count, &since, &pasteable(&first.id), &what];
         rows.push(row.map(str::to_owned).to_vec());
     }
+    if rows.len() == 1 && found.damaged.is_empty() {
+        output::note("there are no dead letters");
+    }
     output::line(&output::table(&rows))?;
     Ok(Exit::Ok)
 }

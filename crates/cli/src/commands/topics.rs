@@ -39,9 +39,7 @@ fn describe(global: &Global, bus: &Bus, topic: &TopicName) -> Result<Exit, Failu
     let own = [topic.key_subject(), topic.value_subject()];
     let subjects: Vec<&String> = own.iter().filter(|subject| known.contains(subject)).collect();
     if global.output == Format::Json {
-        let shown = |PartitionInfo { partition, start, end }: &PartitionInfo| {
-            json!({"partition": partition, "start": start, "end": end})
-        };
+        let shown = |PartitionInfo { partition, start, end }: &PartitionInfo| json!({"partition": partition, "start": start, "end": end});
         let partitions: Vec<Value> = partitions.iter().map(shown).collect();
         let whole = json!({
             "topic": topic, "cleanup": cleanup, "subjects": subjects, "partitions": partitions,

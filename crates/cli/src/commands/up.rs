@@ -26,6 +26,15 @@ pub(crate) fn run(global: &Global, scope: Scope) -> Result<Exit, Failure> {
         metrics = process.metrics_address().map(tracing::field::display),
         "running"
     );
+    for (processor, file, construct, line) in flow.run_by_vrl() {
+        tracing::info!(
+            target: LOG,
+            processor = %processor,
+            place = format!("{file}:{line}"),
+            construct,
+            "the mapping runs on VRL's own interpreter, several times slower"
+        );
+    }
     // A single worker that halted has nothing left to do; among others it is a matter for alerts.
     let single = matches!(scope, Scope::Part(_));
     while !process.signalled(LOOK) {

@@ -89,7 +89,8 @@ fn fields(schema: &Value) -> Option<&Vec<Value>> {
     match schema {
         Value::Array(branches) => branches.iter().find_map(fields),
         Value::Object(kind) => {
-            let inner = || ["type", "items", "values"].into_iter().find_map(|k| fields(kind.get(k)?));
+            let inner =
+                || ["type", "items", "values"].into_iter().find_map(|k| fields(kind.get(k)?));
             kind.get("fields").and_then(Value::as_array).or_else(inner)
         }
         _ => None,
