@@ -14,7 +14,7 @@ use throughline_bus::{Committed, Consumer, ConsumerOptions, Polled, Undecodable}
 use throughline_connector::{
     DeliverError, Disposition, Receipt, RecordPosition, Sink, SinkContext,
 };
-use throughline_event::{Record, RecordBatch, Role, TopicPartition, WorkerName};
+use throughline_event::{Offset, Record, RecordBatch, Role, TopicPartition, WorkerName};
 use throughline_telemetry::Stage;
 
 use crate::backoff::Backoff;
@@ -44,7 +44,8 @@ pub(crate) fn run<S: Sink>(
     let sink = block.block_on(S::connect(settings, cx))?;
     let options = ConsumerOptions { instance, ..ConsumerOptions::new(group, topics) };
     let consumer = host.bus.consumer(options)?;
-    let mut worker = Work { worker, sink, host, consumer, dead, block, meter };
+    let ahead = Receipt::default();
+    let mut worker = Work { worker, sink, host, consumer, dead, block, meter, ahead };
     let mut batch = RecordBatch::new();
     while !host.shutdown.is_draining() {
         worker.meter.beat();
@@ -61,12 +62,25 @@ struct Work<'h, S> {
     dead: dead::Dead,
     block: tokio::runtime::Runtime,
     meter: Meter,
+    /// What the target holds beyond the committed offsets.
+    ahead: Receipt,
 }
 
 impl<S: Sink> Work<'_, S> {
     fn turn(&mut self, batch: &mut RecordBatch) -> Result<(), WorkerError> {
         let wait = self.sink.flush_due().map_or(POLL, |due| due.min(POLL));
-        match self.consumer.poll(batch, BATCH_RECORDS, self.host.batch_bytes, wait)? {
+        let polled = self.consumer.poll(batch, BATCH_RECORDS, self.host.batch_bytes, wait)?;
+        // The poll found the log to hold what the target holds.
+        match &polled {
+            Polled::Revoked { partitions, .. } => {
+                self.ahead.next.retain(|(at, _)| !partitions.contains(at));
+            }
+            _ => {
+                let ahead = std::mem::take(&mut self.ahead);
+                self.commit(&ahead)?;
+            }
+        }
+        match polled {
             Polled::Assigned(partitions) => {
                 self.assigned(&partitions)?;
                 self.meter.ready(true);
@@ -98,7 +112,7 @@ impl<S: Sink> Work<'_, S> {
                         self.consumer.seek(partition, *offset)?;
                     }
                     self.meter.progressed();
-                    self.catch_up(partitions, &receipt)?;
+                    self.skipped(partitions, receipt)?;
                     break;
                 }
                 Err(error) => self.wait(error, &mut backoff)?,
@@ -115,20 +129,16 @@ impl<S: Sink> Work<'_, S> {
         Ok(())
     }
 
-    /// Commits what the target holds beyond the committed offset. It is skipped, so no later receipt
-    /// would, and the worker would seem to be behind until the next record came.
-    fn catch_up(
-        &mut self,
-        partitions: &[TopicPartition],
-        held: &Receipt,
-    ) -> Result<(), WorkerError> {
-        let mut ahead = Receipt::default();
-        for (partition, committed) in self.consumer.committed(partitions)? {
-            let Some(committed) = committed else { continue };
-            let next = held.next.iter().find(|(held, _)| *held == partition);
-            ahead.next.extend(next.filter(|(_, next)| *next > committed.offset).cloned());
-        }
-        self.commit(&ahead)
+    /// Notes what the target holds beyond the committed offsets. It is skipped, so no later receipt
+    /// would tell of it, and the worker would seem to be behind until the next record came.
+    fn skipped(&mut self, partitions: &[TopicPartition], held: Receipt) -> Result<(), WorkerError> {
+        let committed = self.consumer.committed(partitions)?;
+        let behind = |(at, next): &(TopicPartition, Offset)| {
+            let of = committed.iter().find(|(committed, _)| committed == at);
+            of.and_then(|(_, of)| of.as_ref()).is_none_or(|committed| committed.offset < *next)
+        };
+        self.ahead.next.extend(held.next.into_iter().filter(behind));
+        Ok(())
     }
 
     /// What is committed was durable at the target, so the target has seen the partition. Where the

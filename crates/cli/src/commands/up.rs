@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use throughline_event::WorkerName;
+
 use crate::args::Global;
 use crate::exit::{Exit, Failure};
 use crate::process::{Process, Scope, is_halted};
@@ -26,7 +28,8 @@ pub(crate) fn run(global: &Global, scope: Scope) -> Result<Exit, Failure> {
         metrics = process.metrics_address().map(tracing::field::display),
         "running"
     );
-    for (processor, file, construct, line) in flow.run_by_vrl() {
+    let runs = |name: &WorkerName| process.status().iter().any(|worker| worker.name == *name);
+    for (processor, file, construct, line) in flow.run_by_vrl().filter(|(name, ..)| runs(name)) {
         tracing::info!(
             target: LOG,
             processor = %processor,
