@@ -26,7 +26,7 @@ use crate::topics::Topics;
 use context::{Change, carry_out};
 use filled::{Filled, is_of};
 pub use lag::PartitionLag;
-pub use lists::Committed;
+pub use lists::{Committed, CommittedBy};
 pub(crate) use lists::{committed_of, list_to_commit, list_with_offsets, offsets_of};
 use lists::{list, partitions_of};
 pub use options::{ConsumerOptions, From, Isolation, Rebalance};

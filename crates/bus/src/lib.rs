@@ -34,8 +34,8 @@ mod topics;
 
 pub use bus::Bus;
 pub use consumer::{
-    Committed, Consumer, ConsumerGroup, ConsumerOptions, From, Isolation, PartitionLag, Polled,
-    Rebalance,
+    Committed, CommittedBy, Consumer, ConsumerGroup, ConsumerOptions, From, Isolation,
+    PartitionLag, Polled, Rebalance,
 };
 pub use decode::{Entry, Part, Undecodable, Unreadable};
 pub use error::{BusError, Cause, Recovery};

@@ -57,7 +57,7 @@ fn a_batch_ends_at_its_limits_and_says_what_to_commit() {
     assert_eq!(commits.last().unwrap()[..], [(partition(&topic, 0), Offset(10))]);
     consumer.commit(&commits[0]).unwrap();
     let committed = consumer.committed(&[partition(&topic, 0)]).unwrap();
-    let ours = Committed { offset: commits[0][0].1, ours: true, lost: false };
+    let ours = Committed { offset: commits[0][0].1, by: CommittedBy::Worker };
     assert_eq!(committed, [(partition(&topic, 0), Some(ours))]);
     consumer.close();
 

@@ -30,7 +30,7 @@ fn an_offset_that_another_program_has_committed_stops_the_member_until_it_is_set
     let (group, at) = (unique("group"), partition(&topic, 0));
     let options = ConsumerOptions::new(group.clone(), [topic.clone()]);
     commit_as_another_program(&bus, &group, &at, 7);
-    let foreign = Committed { offset: Offset(7), ours: false, lost: false };
+    let foreign = Committed { offset: Offset(7), by: CommittedBy::OtherProgram };
     let committed = bus.committed(&group, std::slice::from_ref(&topic)).unwrap();
     assert_eq!(committed, [(at.clone(), Some(foreign))]);
 

@@ -185,7 +185,7 @@ fn offsets_and_outputs_are_exactly_once_over_crashes() {
     assert_eq!(read_all(&bus, &output, Isolation::ReadCommitted).0, expected);
     assert_eq!(
         bus.committed(&group, std::slice::from_ref(&input)).unwrap(),
-        [(partition(&input, 0), Some(Committed { offset: Offset(100), ours: true, lost: false }))]
+        [(partition(&input, 0), Some(Committed { offset: Offset(100), by: CommittedBy::Worker }))]
     );
 }
 

@@ -5,7 +5,7 @@ use rdkafka::consumer::{CommitMode, Consumer as _};
 use throughline_event::{Offset, TopicPartition};
 
 use super::lists::list_of_lost;
-use super::{Committed, Consumer, From, offsets_of};
+use super::{Committed, CommittedBy, Consumer, From, offsets_of};
 use crate::BusError;
 use crate::error::{Recovery, reason};
 use crate::topics::PartitionInfo;
@@ -22,26 +22,22 @@ impl Consumer {
     /// the log did not hold it once.
     pub(super) fn find_beginnings(&self, list: &mut TopicPartitionList) -> Result<(), BusError> {
         let wanted = offsets_of(list);
+        if wanted.is_empty() {
+            return Ok(());
+        }
         // Asked for those too that a target gives the place of: it was found missing in the log.
         let partitions: Vec<_> = wanted.iter().map(|(at, _)| at.clone()).collect();
-        let mut committed =
-            if partitions.is_empty() { Vec::new() } else { self.committed(&partitions)? };
-        for (partition, at) in &committed {
-            if let Some(Committed { offset, lost: true, .. }) = *at {
-                let (partition, group) = (partition.clone(), self.group.clone());
-                return Err(BusError::LogCut { partition, group, offset });
-            }
-        }
-        let open =
-            |(at, offset): &(TopicPartition, Option<Offset>)| offset.is_none().then(|| at.clone());
-        let missing: Vec<_> = wanted.iter().filter_map(open).collect();
-        committed.retain(|(at, _)| missing.contains(at));
-        let sought = |(at, offset): (TopicPartition, Option<Offset>)| {
-            offset.map(|offset| (at, Some(Committed { offset, ours: true, lost: false })))
-        };
-        for (partition, begin) in wanted.into_iter().filter_map(sought).chain(committed) {
-            let (topic, number) = (partition.topic.clone(), partition.partition.0);
-            let log = self.topics.offsets(&topic, partition.partition)?;
+        let committed = self.committed(&partitions)?.into_iter().map(|(_, committed)| committed);
+        for ((partition, sought), committed) in wanted.into_iter().zip(committed) {
+            let (topic, number) = (partition.topic.clone(), partition.partition);
+            let begin = match (sought, committed) {
+                (_, Some(Committed { offset, by: CommittedBy::Lost })) => {
+                    return Err(BusError::LogCut { partition, group: self.group.clone(), offset });
+                }
+                (Some(offset), _) => Some(Committed { offset, by: CommittedBy::Worker }),
+                (None, committed) => committed,
+            };
+            let log = self.topics.offsets(&topic, number)?;
             let offset = match begin {
                 Some(begin) => {
                     let place = within(partition, &self.group, begin, &log);
@@ -54,7 +50,7 @@ impl Consumer {
                 None => log.start,
             };
             let begin = rdkafka::Offset::Offset(offset.0);
-            list.set_partition_offset(topic.as_str(), number, begin).map_err(|error| {
+            list.set_partition_offset(topic.as_str(), number.0, begin).map_err(|error| {
                 BusError::Consumer {
                     action: "set an offset",
                     group: self.group.clone(),
@@ -87,7 +83,7 @@ fn within(
     log: &PartitionInfo,
 ) -> Result<Offset, BusError> {
     let (offset, start, end, group) = (begin.offset, log.start, log.end, group.to_owned());
-    if !begin.ours && offset != start {
+    if begin.by == CommittedBy::OtherProgram && offset != start {
         return Err(BusError::ForeignOffset { partition, group, offset });
     }
     if (start..=end).contains(&offset) {
@@ -108,16 +104,10 @@ mod tests {
         let at = TopicPartition { topic: TopicName::new("a").unwrap(), partition };
         let log = PartitionInfo { partition, start: Offset(5), end: Offset(9) };
         for offset in 0..12 {
-            let of = |ours| {
-                within(
-                    at.clone(),
-                    "g",
-                    Committed { offset: Offset(offset), ours, lost: false },
-                    &log,
-                )
-            };
-            assert_eq!(of(true).is_ok(), (5..=9).contains(&offset), "{offset}: {:?}", of(true));
-            assert_eq!(of(false).is_ok(), offset == 5, "{offset}: {:?}", of(false));
+            let of = |by| within(at.clone(), "g", Committed { offset: Offset(offset), by }, &log);
+            let (ours, other) = (of(CommittedBy::Worker), of(CommittedBy::OtherProgram));
+            assert_eq!(ours.is_ok(), (5..=9).contains(&offset), "{offset}: {ours:?}");
+            assert_eq!(other.is_ok(), offset == 5, "{offset}: {other:?}");
         }
     }
 }

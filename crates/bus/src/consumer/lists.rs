@@ -19,10 +19,19 @@ const LOST: &str = "throughline: lost";
 pub struct Committed {
     /// The offset.
     pub offset: Offset,
-    /// Whether it was committed by a worker, and not by another program in its group.
-    pub ours: bool,
-    /// Whether a worker found that the log did not hold it.
-    pub lost: bool,
+    /// What stands behind it.
+    pub by: CommittedBy,
+}
+
+/// What stands behind an offset that a group has committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommittedBy {
+    /// A worker: what is before it is done.
+    Worker,
+    /// Another program in the worker's group: nothing is known of what is before it.
+    OtherProgram,
+    /// A worker that found no such place in the log.
+    Lost,
 }
 
 pub(crate) fn list(partitions: &[TopicPartition]) -> TopicPartitionList {
@@ -79,8 +88,12 @@ pub(crate) fn partitions_of(list: &TopicPartitionList) -> Vec<TopicPartition> {
 pub(crate) fn committed_of(list: &TopicPartitionList) -> Vec<(TopicPartition, Option<Committed>)> {
     let committed = |element: &TopicPartitionListElem<'_>| match element.offset() {
         rdkafka::Offset::Offset(offset) => {
-            let (ours, lost) = (element.metadata() == MARK, element.metadata() == LOST);
-            Some(Committed { offset: Offset(offset), ours, lost })
+            let by = match element.metadata() {
+                MARK => CommittedBy::Worker,
+                LOST => CommittedBy::Lost,
+                _ => CommittedBy::OtherProgram,
+            };
+            Some(Committed { offset: Offset(offset), by })
         }
         _ => None,
     };

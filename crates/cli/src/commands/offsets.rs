@@ -1,7 +1,7 @@
 //! `offsets`: where workers go on, and how to let one that is stopped go on elsewhere.
 
 use serde_json::json;
-use throughline_bus::{Bus, Committed};
+use throughline_bus::{Bus, CommittedBy};
 use throughline_connector::Holding;
 use throughline_event::{Offset, PartitionId, TopicName, TopicPartition, WorkerName};
 use throughline_runtime::positions;
@@ -63,10 +63,10 @@ fn list(global: &Global, flow: &Flow, bus: &Bus, worker: Option<&str>) -> Result
         let topics = super::lag::existing(bus, &topics)?;
         for (at, committed) in bus.committed(&group, &topics).exit(Exit::Unavailable)? {
             let offset = committed.map(|committed| committed.offset);
-            let by = committed.map(|c| match c {
-                Committed { lost: true, .. } => "nobody: the log did not hold it",
-                Committed { ours: true, .. } => "the worker",
-                _ => "another program",
+            let by = committed.map(|committed| match committed.by {
+                CommittedBy::Lost => "nobody: the log did not hold it",
+                CommittedBy::Worker => "the worker",
+                CommittedBy::OtherProgram => "another program",
             });
             let shown = offset.map_or_else(|| "none".to_owned(), |offset| offset.to_string());
             let (topic, number) = (at.topic.as_str(), at.partition.to_string());
@@ -74,7 +74,7 @@ fn list(global: &Global, flow: &Flow, bus: &Bus, worker: Option<&str>) -> Result
             rows.push(row.map(str::to_owned).to_vec());
             json.push(json!({
                 "worker": name, "group": group, "topic": at.topic, "partition": at.partition,
-                "offset": offset, "ours": committed.map(|committed| committed.ours),
+                "offset": offset, "ours": committed.map(|committed| committed.by == CommittedBy::Worker),
             }));
         }
     }
