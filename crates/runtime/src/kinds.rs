@@ -111,18 +111,18 @@ fn holds<S: Sink>(
 impl ProducerKind {
     /// A worker of this kind, for the supervisor.
     pub fn worker(self, options: Value, cx: ProducerContext, host: Host) -> Worker {
-        let (name, health) = (cx.name.clone(), host.metrics.health().clone());
-        let run = move || (self.run)(options.clone(), cx.clone(), &host);
-        Worker { name, role: Role::Producer, health, run: Box::new(run) }
+        Worker::new(cx.name.clone(), Role::Producer, host, move |host| {
+            (self.run)(options.clone(), cx.clone(), host)
+        })
     }
 }
 
 impl SinkKind {
     /// A worker of this kind, for the supervisor.
     pub fn worker(self, options: Value, cx: SinkContext, host: Host) -> Worker {
-        let (name, health) = (cx.name.clone(), host.metrics.health().clone());
-        let run = move || (self.run)(options.clone(), cx.clone(), &host);
-        Worker { name, role: Role::Sink, health, run: Box::new(run) }
+        Worker::new(cx.name.clone(), Role::Sink, host, move |host| {
+            (self.run)(options.clone(), cx.clone(), host)
+        })
     }
 }
 

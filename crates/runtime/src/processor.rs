@@ -48,8 +48,7 @@ impl std::fmt::Debug for ProcessorOptions {
 impl ProcessorOptions {
     /// The worker that runs it, for the supervisor.
     pub fn worker(self, host: Host) -> Worker {
-        let (name, health) = (self.name.clone(), host.metrics.health().clone());
-        Worker { name, role: Role::Processor, health, run: Box::new(move || run(&self, &host)) }
+        Worker::new(self.name.clone(), Role::Processor, host, move |host| run(&self, host))
     }
 }
 

@@ -10,7 +10,7 @@ use throughline_event::{Role, WorkerName};
 use throughline_telemetry::Health;
 
 use crate::backoff::Backoff;
-use crate::{Shutdown, WorkerError, chain};
+use crate::{Host, Shutdown, WorkerError, chain};
 
 /// One worker and how to run it; called again after a failure.
 pub struct Worker {
@@ -22,6 +22,18 @@ pub struct Worker {
     pub health: Health,
     /// Runs it until it is drained or fails.
     pub run: Box<dyn Fn() -> Result<(), WorkerError> + Send>,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        name: WorkerName,
+        role: Role,
+        host: Host,
+        run: impl Fn(&Host) -> Result<(), WorkerError> + Send + 'static,
+    ) -> Self {
+        let health = host.metrics.health().clone();
+        Self { name, role, health, run: Box::new(move || run(&host)) }
+    }
 }
 
 /// What a worker is doing.
