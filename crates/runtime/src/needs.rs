@@ -1,6 +1,6 @@
 //! What a worker needs on the bus, for those who look before it runs.
 //!
-//! The workers create and register exactly this at their start.
+//! The workers create and register this at their start.
 
 use throughline_avro::Schema;
 use throughline_bus::{Cleanup, Partitions, TopicSpec};
@@ -30,21 +30,38 @@ pub fn of_producer(
 ) -> Result<Vec<Need>, WorkerError> {
     let mut needs = Vec::new();
     for entity in entities {
-        let topic = TopicName::cdc(system, &entity.name);
-        let schemas = EnvelopeSchema::for_topic(&topic, &entity.document)
-            .and_then(|envelope| Ok((key_schema(&topic, &entity.key)?, envelope.schema().clone())));
-        let schemas = schemas
-            .map_err(|source| WorkerError::Entity { entity: entity.name.clone(), source })?;
-        let partitions = match entity.partitions {
-            PartitionRule::One => Partitions::Exactly(1),
-            PartitionRule::Any => Partitions::Initially(partitions),
-        };
-        needs.push(need(topic, partitions, Some(schemas)));
+        let raw = of_entity(system, entity, partitions)?;
+        needs.push(need(raw.topic, raw.partitions, Some((raw.key, raw.envelope))));
     }
     needs.push(need(TopicName::dead(name), Partitions::Exactly(1), Some(dead_letter::schemas())));
     let positions = Some(positions::schemas());
     needs.push(need(TopicName::positions(name), Partitions::Exactly(1), positions));
     Ok(needs)
+}
+
+/// The topic that an entity is published to.
+pub(crate) struct RawTopic {
+    pub(crate) topic: TopicName,
+    pub(crate) partitions: Partitions,
+    pub(crate) key: Schema,
+    pub(crate) envelope: Schema,
+}
+
+pub(crate) fn of_entity(
+    system: &SystemName,
+    entity: &CapturedEntity,
+    partitions: i32,
+) -> Result<RawTopic, WorkerError> {
+    let topic = TopicName::cdc(system, &entity.name);
+    let schemas = EnvelopeSchema::for_topic(&topic, &entity.document)
+        .and_then(|envelope| Ok((key_schema(&topic, &entity.key)?, envelope.schema().clone())));
+    let (key, envelope) =
+        schemas.map_err(|source| WorkerError::Entity { entity: entity.name.clone(), source })?;
+    let partitions = match entity.partitions {
+        PartitionRule::One => Partitions::Exactly(1),
+        PartitionRule::Any => Partitions::Initially(partitions),
+    };
+    Ok(RawTopic { topic, partitions, key, envelope })
 }
 
 /// What a processor reads and writes.

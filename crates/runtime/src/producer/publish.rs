@@ -4,15 +4,16 @@ use std::io::Write as _;
 
 use throughline_avro::Schema;
 use throughline_bus::{Outgoing, Partitions, TransactionalProducer};
-use throughline_connector::{CapturedEntity, PartitionRule, ProducerContext, Reading, Rejection};
+use throughline_connector::{CapturedEntity, ProducerContext, Reading, Rejection};
 use throughline_document::{EntityId, EntityShape, Store};
 use throughline_event::{
-    Change, EntityName, Envelope, EnvelopeSchema, Micros, Offset, PartitionId, Role, Source,
-    TopicName, TopicPartition, Version, key_schema,
+    Change, EntityName, Envelope, Micros, Offset, PartitionId, Role, Source, TopicName,
+    TopicPartition, Version,
 };
 
 use crate::dead_letter::DeadLetter;
 use crate::host::now;
+use crate::needs::{self, RawTopic};
 use crate::positions::{self, Committed};
 use crate::target::Target;
 use crate::{Host, WorkerError};
@@ -212,15 +213,8 @@ fn published(
     store: &mut Store,
     host: &Host,
 ) -> Result<Published, WorkerError> {
-    let topic = TopicName::cdc(&cx.system, &entity.name);
-    let schemas = EnvelopeSchema::for_topic(&topic, &entity.document)
-        .and_then(|envelope| Ok((key_schema(&topic, &entity.key)?, envelope)));
-    let (key, envelope) =
-        schemas.map_err(|source| WorkerError::Entity { entity: entity.name.clone(), source })?;
-    let partitions = match entity.partitions {
-        PartitionRule::One => Partitions::Exactly(1),
-        PartitionRule::Any => Partitions::Initially(host.partitions),
-    };
+    let RawTopic { topic, partitions, key, envelope } =
+        needs::of_entity(&cx.system, entity, host.partitions)?;
     Ok(Published {
         id: store.entity(&EntityShape {
             entity: entity.name.clone(),
@@ -229,7 +223,7 @@ fn published(
             ignore: entity.ignore.clone(),
         })?,
         name: entity.name.clone(),
-        target: Target::prepare(&host.bus, &topic, partitions, (&key, envelope.schema()))?,
-        envelope: envelope.schema().clone(),
+        target: Target::prepare(&host.bus, &topic, partitions, (&key, &envelope))?,
+        envelope,
     })
 }
