@@ -5,14 +5,8 @@ use throughline_event::{PartitionId, TopicName};
 use throughline_runtime::Shutdown;
 use throughline_runtime::dead_letter::{resolve, unresolved};
 
-use crate::capture::{name, published, worker};
-use crate::support::{Flow, run_until, run_until_halted};
-
-fn run(flow: &Flow, sizes: &[usize], count: usize) {
-    let shutdown = Shutdown::new();
-    let worker = worker(flow, &shutdown, sizes);
-    run_until(worker, &shutdown, "it goes on", || published(flow) == count);
-}
+use crate::scripted::{documents, name, run, worker};
+use crate::support::{Flow, run_until_halted};
 
 /// The newest schemas of a topic's keys and values.
 fn ids(flow: &Flow, topic: &TopicName) -> (SchemaId, SchemaId) {
@@ -23,7 +17,7 @@ fn ids(flow: &Flow, topic: &TopicName) -> (SchemaId, SchemaId) {
 #[test]
 fn records_of_other_programs_in_the_topics_of_a_producer_are_passed_over() {
     let flow = Flow::start();
-    run(&flow, &[10, 1_500_000], 1);
+    run(&flow, &documents(&[10, 1_500_000]), 1);
     let text = flow.bus().register("other-value", &Schema::parse("\"string\"").unwrap()).unwrap();
     let (positions, dead) = (TopicName::positions(&name()), TopicName::dead(&name()));
     for topic in [&positions, &dead] {
@@ -37,13 +31,13 @@ fn records_of_other_programs_in_the_topics_of_a_producer_are_passed_over() {
     }
     let found = unresolved(flow.bus(), &dead, 1).unwrap();
     assert_eq!((found.letters.len(), found.damaged.len(), found.foreign), (1, 0, 3));
-    run(&flow, &[11], 2);
+    run(&flow, &documents(&[11]), 2);
 }
 
 #[test]
 fn a_damaged_position_halts_its_producer_and_is_named() {
     let flow = Flow::start();
-    run(&flow, &[10], 1);
+    run(&flow, &documents(&[10]), 1);
     let topic = TopicName::positions(&name());
     let (key, value) = ids(&flow, &topic);
     let mut own = Vec::new();
@@ -51,7 +45,7 @@ fn a_damaged_position_halts_its_producer_and_is_named() {
     let offset = flow.bus().describe(&topic).unwrap()[0].end;
     flow.write_to(&topic, Some((key, &own)), Some((value, b"\x02")));
     let shutdown = Shutdown::new();
-    let error = run_until_halted(worker(&flow, &shutdown, &[11]), &shutdown, || ());
+    let error = run_until_halted(worker(&flow, &shutdown, &documents(&[11])), &shutdown, || ());
     let place = format!("TL0604: the record at offset {offset} of positions.shop-0 is ours");
     assert!(error.contains(&place) && error.contains("restore the topic"), "{error}");
 }

@@ -3,15 +3,13 @@
 use throughline_event::TopicName;
 use throughline_runtime::{Shutdown, positions};
 
-use crate::capture::{name, published, worker};
-use crate::support::{Flow, run_until, run_until_halted};
+use crate::scripted::{documents, name, run, things, worker};
+use crate::support::{Flow, run_until_halted};
 
 /// A producer that has published one document.
 fn published_one() -> Flow {
     let flow = Flow::start();
-    let shutdown = Shutdown::new();
-    let worker = worker(&flow, &shutdown, &[10]);
-    run_until(worker, &shutdown, "it is published", || published(&flow) == 1);
+    run(&flow, &documents(&[10]), 1);
     flow
 }
 
@@ -25,27 +23,22 @@ fn a_producer_whose_position_is_gone_halts_until_it_is_told_to_begin_anew() {
             std::fs::remove_file(flow.state().join("shop.sqlite")).unwrap();
         }
         let shutdown = Shutdown::new();
-        let error = run_until_halted(worker(&flow, &shutdown, &[10]), &shutdown, || ());
+        let error = run_until_halted(worker(&flow, &shutdown, &documents(&[10])), &shutdown, || ());
         assert!(error.contains("TL0611: positions.shop holds no position of shop"), "{error}");
         assert!(error.contains("`throughline offsets set shop beginning`"), "{error}");
     }
 
     positions::begin_anew(flow.bus(), &name()).unwrap();
-    let run = |sizes: &[usize], count| {
-        let shutdown = Shutdown::new();
-        let worker = worker(&flow, &shutdown, sizes);
-        run_until(worker, &shutdown, "it goes on", || published(&flow) == count);
-    };
-    run(&[10, 20], 2);
-    run(&[11], 3);
+    run(&flow, &documents(&[10, 20]), 2);
+    run(&flow, &documents(&[11]), 3);
 }
 
 #[test]
 fn a_producer_whose_topic_is_deleted_halts_and_names_it() {
     let flow = published_one();
-    flow.delete_topic(&TopicName::new("cdc.test.thing").unwrap());
+    flow.delete_topic(&things().topic);
     let shutdown = Shutdown::new();
-    let error = run_until_halted(worker(&flow, &shutdown, &[11]), &shutdown, || ());
+    let error = run_until_halted(worker(&flow, &shutdown, &documents(&[11])), &shutdown, || ());
     assert!(error.contains("TL0519: cdc.test.thing-0 ends at 0"), "{error}");
 }
 

@@ -8,4 +8,5 @@ mod lost;
 mod mended;
 mod parked;
 mod rebuilt;
+mod scripted;
 mod support;

@@ -1,102 +1,19 @@
 //! Dead letters of files that were mended.
 
-use std::time::Duration;
+use throughline_runtime::Shutdown;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-use throughline_avro::Schema;
-use throughline_connector::{
-    CaptureBatch, CaptureError, Captured, CapturedEntity, ConnectError, ConnectorOptions, Item,
-    PartitionRule, Producer, ProducerContext, Reading, Rejection,
-};
-use throughline_event::{EntityName, Path, Position, SystemName, Violations};
-use throughline_runtime::{ProducerRegistry, Shutdown};
-
-use crate::capture::name;
+use crate::scripted::{Script, Step, worker};
 use crate::support::{Flow, run_until};
 
-/// Reads one version of a file, some lines of which are bad, once.
-struct OneFile(Option<File>, Vec<CapturedEntity>);
-
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct File {
-    name: String,
-    version: u64,
-    bad: Vec<u64>,
-    /// Whether it is read to its end.
-    whole: bool,
-}
-
-impl ConnectorOptions for File {
-    type Settings = Self;
-
-    fn validate(self, _: &Path, _: &mut Violations) -> Option<Self> {
-        Some(self)
-    }
-}
-
-impl Producer for OneFile {
-    const KIND: &'static str = "one-file";
-    type Options = File;
-
-    async fn connect(file: File, _: ProducerContext) -> Result<Self, ConnectError> {
-        let text = r#"{"type":"record","name":"R","fields":[{"name":"id","type":"string"}]}"#;
-        let entity = CapturedEntity {
-            name: EntityName::new("thing").unwrap(),
-            key: Schema::parse(text).unwrap(),
-            document: Schema::parse(text).unwrap(),
-            ignore: Vec::new(),
-            partitions: PartitionRule::One,
-        };
-        Ok(Self(Some(file), vec![entity]))
-    }
-
-    fn entities(&self) -> &[CapturedEntity] {
-        &self.1
-    }
-
-    fn resume(&mut self, _: Option<Position>) -> Result<(), CaptureError> {
-        Ok(())
-    }
-
-    async fn capture(
-        &mut self,
-        batch: &mut CaptureBatch,
-        _: usize,
-    ) -> Result<Captured, CaptureError> {
-        if let Some(File { name, version, bad, whole }) = self.0.take() {
-            let reading = Reading { source: name.clone(), version };
-            for line in bad {
-                batch.items.push(Item::Rejected(Rejection {
-                    entity: self.1[0].name.clone(),
-                    code: "TL9999",
-                    place: format!("{name} line {line}"),
-                    reason: "it is bad".to_owned(),
-                    input: Vec::new(),
-                    reading: Some(reading.clone()),
-                }));
-            }
-            if whole {
-                batch.items.push(Item::ReadWhole { entity: 0, reading });
-            }
-            batch.position = Some(Position::new(version.to_string()));
-        }
-        Ok(Captured::Idle(Duration::from_secs(1)))
-    }
-
-    fn committed(&mut self, _: &Position) {}
-}
-
-/// Reads a version, and returns the places of the letters that are open then.
+/// Reads a version of a file, some lines of which are bad, and returns when these letters are open.
 #[track_caller]
 fn read(flow: &Flow, file: &str, version: u64, bad: &[u64], whole: bool, open: &[&str]) {
+    let file = || file.to_owned();
+    let line_of = |line: &u64| Step::Bad { file: file(), version, line: *line };
+    let mut steps: Vec<_> = bad.iter().map(line_of).collect();
+    steps.extend(whole.then(|| Step::Whole { file: file(), version }));
     let shutdown = Shutdown::new();
-    let (system, base) = (SystemName::new("test").unwrap(), std::env::temp_dir());
-    let cx = ProducerContext { name: name(), system, base };
-    let kinds = ProducerRegistry::new().with::<OneFile>();
-    let options = serde_json::json!({"name": file, "version": version, "bad": bad, "whole": whole});
-    let worker = kinds.get("one-file").unwrap().worker(options, cx, flow.host(&shutdown));
+    let worker = worker(flow, &shutdown, &Script { steps, moved: false });
     run_until(worker, &shutdown, &format!("version {version}: {open:?}"), || {
         let letters = flow.letters();
         letters.iter().map(|letter| letter.place.as_str()).collect::<Vec<_>>() == open
