@@ -19,6 +19,9 @@ use crate::options::{FilesOptions, Settings};
 /// The file that one worker holds locked.
 const LOCK: &str = ".lock";
 
+/// A file's device, and its number there.
+type FileId = (u64, u64);
+
 /// Writes canonical records to the files of one folder.
 #[derive(Debug)]
 pub struct FilesSink {
@@ -27,7 +30,9 @@ pub struct FilesSink {
     /// The lane of the last record: most records of a batch are of one partition.
     last: usize,
     /// Held as long as the sink lives; released by the system when the process dies.
-    lock: File,
+    _lock: File,
+    /// Which file that is.
+    lock_id: FileId,
 }
 
 impl Sink for FilesSink {
@@ -36,8 +41,8 @@ impl Sink for FilesSink {
 
     async fn connect(mut settings: Settings, cx: SinkContext) -> Result<Self, ConnectError> {
         settings.folder = cx.path(&settings.folder);
-        let lock = lock(&settings.folder)?;
-        Ok(Self { settings, lanes: Vec::new(), last: 0, lock })
+        let (lock, lock_id) = lock(&settings.folder)?;
+        Ok(Self { settings, lanes: Vec::new(), last: 0, _lock: lock, lock_id })
     }
 
     /// The lock is not tried: the worker that holds it may be this one, running.
@@ -129,9 +134,8 @@ impl FilesSink {
     /// Finds the lock that was taken. An error of the kind `NotFound` when it is not there, another
     /// one when the file system does not tell.
     fn found(&self) -> io::Result<()> {
-        let id = |file: Metadata| (file.dev(), file.ino());
         let found = fs::metadata(self.settings.folder.join(LOCK))?;
-        if id(found) == id(self.lock.metadata()?) {
+        if id(&found) == self.lock_id {
             return Ok(());
         }
         Err(io::Error::new(io::ErrorKind::NotFound, "its lock is another file"))
@@ -174,16 +178,22 @@ fn unreachable(folder: &Path, cause: BoxError, fix: &str) -> ConnectError {
     }
 }
 
-fn lock(folder: &Path) -> Result<File, ConnectError> {
+fn id(file: &Metadata) -> FileId {
+    (file.dev(), file.ino())
+}
+
+fn lock(folder: &Path) -> Result<(File, FileId), ConnectError> {
     let opened = fs::create_dir_all(folder).and_then(|()| {
         let path = folder.join(LOCK);
-        OpenOptions::new().create(true).truncate(false).write(true).open(path)
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        let id = id(&file.metadata()?);
+        Ok((file, id))
     });
-    let file = opened.map_err(|error| {
+    let (file, id) = opened.map_err(|error| {
         unreachable(folder, error.into(), "create the folder and let this user write to it")
     })?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok((file, id)),
         Err(TryLockError::WouldBlock) => {
             let cause = io::Error::from(io::ErrorKind::WouldBlock);
             let fix = "another worker writes to it: give each worker a folder of its own";
