@@ -9,8 +9,6 @@ pub use read::{Damaged, Unresolved, unresolved};
 pub use resolve::resolve;
 pub(crate) use stored::Stored;
 
-use std::borrow::Cow;
-
 use throughline_avro::{DecodeError, Schema, SchemaId};
 use throughline_bus::{Bus, LARGEST_RECORD, Undecodable};
 use throughline_event::{Datum, Micros, Offset, PartitionId, TopicPartition, WorkerName};
@@ -178,14 +176,15 @@ impl DeadLetter {
 
     /// The letter as one record can hold it: an input near the limit does not fit beside its reason,
     /// and its place stands for it.
-    pub(crate) fn fitting(&self) -> Cow<'_, Self> {
+    pub(crate) fn fitting(self) -> Self {
+        if self.too_large() { Self { value: None, ..self } } else { self }
+    }
+
+    /// Whether one record cannot hold it.
+    pub(crate) fn too_large(&self) -> bool {
         let bytes = |part: &Option<Part>| part.as_ref().map_or(0, |part| part.bytes.len());
         // The id and the place name a topic, whose names end at 249 characters.
-        let most = self.reason.len() + bytes(&self.key) + bytes(&self.value) + 2_048;
-        if self.value.is_none() || most <= LARGEST_RECORD {
-            return Cow::Borrowed(self);
-        }
-        Cow::Owned(Self { value: None, ..self.clone() })
+        self.reason.len() + bytes(&self.key) + bytes(&self.value) + 2_048 > LARGEST_RECORD
     }
 
     /// The datum of the value.
@@ -229,6 +228,7 @@ impl DeadLetter {
             key: part(&bad.key),
             value: part(&bad.value),
         }
+        .fitting()
     }
 
     /// The dead letter of something a producer could not publish.

@@ -180,7 +180,7 @@ impl Work<'_> {
 
     fn park(&mut self, record: &Record<'_>, error: ProcessError) -> Result<(), WorkerError> {
         let before = self.program.before(record);
-        let letter = failed_letter(&self.program.name, record, error, &self.host.bus);
+        let letter = failed_letter(&self.program.name, record, error, &self.host.bus).fitting();
         self.failed.get_or_insert_with(|| (0, letter.place.clone())).0 += 1;
         self.dead(&letter)?;
         self.parking.park(letter, before);

@@ -106,7 +106,7 @@ impl Program {
         letter: &DeadLetter,
         producer: &mut TransactionalProducer,
     ) -> Result<(), BusError> {
-        let datum = letter.fitting().to_datum();
+        let datum = letter.to_datum();
         self.send_dead(&letter.id, letter.partition(), Some(&datum), producer)
     }
 

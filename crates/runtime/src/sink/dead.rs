@@ -175,7 +175,8 @@ impl Dead {
             value,
         };
         // Without its value it would be tried again as a delete.
-        letter.parked &= letter.fitting().value.is_some() == letter.value.is_some();
+        letter.parked &= !letter.too_large();
+        let letter = letter.fitting();
         self.write(&[addressed(&letter)])?;
         if letter.parked {
             let key = letter.key.as_ref().map(|key| key.bytes.clone()).unwrap_or_default();
@@ -219,7 +220,7 @@ impl Dead {
 type Addressed = (String, PartitionId, Option<Vec<u8>>);
 
 fn addressed(letter: &DeadLetter) -> Addressed {
-    (letter.id.clone(), letter.partition(), Some(letter.fitting().to_datum()))
+    (letter.id.clone(), letter.partition(), Some(letter.to_datum()))
 }
 
 fn is_datum(part: &Part) -> bool {
