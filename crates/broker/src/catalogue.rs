@@ -33,6 +33,8 @@ pub(crate) const MAX_PARTITIONS: i32 = 10_000;
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
 /// Transaction states.
 pub(crate) const TRANSACTIONS_TOPIC: &str = "__transaction_state";
+/// What the schema registry of the same process keeps: without it no record can be read.
+const SCHEMAS_TOPIC: &str = "_schemas";
 /// Topics, the cluster id and producer ids. Not shown to clients.
 const CATALOGUE_TOPIC: &str = "__catalogue";
 /// Producer ids are reserved in blocks, so that most need no write.
@@ -80,7 +82,7 @@ pub(crate) enum CatalogueError {
     Exists,
     #[error("topic does not exist")]
     Unknown,
-    #[error("topic belongs to the broker and cannot be changed")]
+    #[error("topic belongs to the broker or its schema registry and cannot be changed")]
     Internal,
     #[error("partitions must be between 1 and {MAX_PARTITIONS}")]
     Partitions,
@@ -409,7 +411,8 @@ impl Catalogue {
 
     fn changeable(&self, name: &str) -> Result<Arc<Topic>, CatalogueError> {
         let topic = self.topic(name).ok_or(CatalogueError::Unknown)?;
-        if topic.internal() { Err(CatalogueError::Internal) } else { Ok(topic) }
+        let ours = topic.internal() || name == SCHEMAS_TOPIC;
+        if ours { Err(CatalogueError::Internal) } else { Ok(topic) }
     }
 
     fn publish(&self, topic: &Arc<Topic>) {

@@ -30,6 +30,7 @@ use crate::{
     batch::KeyValue,
     metrics::Metrics,
     store::{self, StoreError},
+    wire::MAX_NAME,
 };
 
 pub(crate) use commit::{Commit, MAX_METADATA};
@@ -142,8 +143,13 @@ impl Groups {
     /// A member joins; answered when the generation begins.
     pub(crate) async fn join(&self, group: &str, request: JoinRequest) -> JoinResult {
         let refused = |error| JoinRefused { error, member_id: request.member_id.clone() };
-        if group.is_empty() {
+        if group.is_empty() || group.len() > MAX_NAME {
             return Err(refused(ResponseError::InvalidGroupId));
+        }
+        let names = [request.instance_id.as_deref(), Some(&request.protocol_type)];
+        let protocols = request.protocols.iter().map(|(name, _)| name.as_str());
+        if names.into_iter().flatten().chain(protocols).any(|name| name.len() > MAX_NAME) {
+            return Err(refused(ResponseError::InvalidRequest));
         }
         if !(MIN_SESSION_TIMEOUT..=MAX_SESSION_TIMEOUT).contains(&request.session_timeout) {
             return Err(refused(ResponseError::InvalidSessionTimeout));

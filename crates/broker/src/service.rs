@@ -101,12 +101,14 @@ async fn load(
     };
     let (offsets, states) = (partition(OFFSETS_TOPIC)?, partition(TRANSACTIONS_TOPIC)?);
     let (group_options, group_metrics) = (options.clone(), Arc::clone(&metrics));
-    let groups = blocking(move || Groups::load(offsets, &group_options, group_metrics)).await?;
+    let kept = Arc::clone(&offsets);
+    let groups = blocking(move || Groups::load(kept, &group_options, group_metrics)).await?;
     let groups = Arc::new(groups.map_err(failed("the consumer groups"))?);
     let parts = (Arc::clone(&catalogue), Arc::clone(&groups), Arc::clone(&metrics));
     let transactions =
         blocking(move || Transactions::load(states, parts.0, parts.1, parts.2)).await?;
     let transactions = transactions.map_err(failed("the transactions"))?;
+    transactions.tell_forgotten(&offsets).map_err(failed("the transactions"))?;
     transactions.recover().await.map_err(|source| StartError::load("the transactions", source))?;
     transactions.end_hanging().await.map_err(failed("the transactions"))?;
     let host = options.advertised_host.clone();

@@ -11,6 +11,7 @@
 
 mod describe;
 mod finish;
+mod forgotten;
 mod hanging;
 mod load;
 pub(crate) mod records;
@@ -34,6 +35,7 @@ use crate::{
     group::Groups,
     metrics::Metrics,
     store::{self, StoreError},
+    wire::MAX_NAME,
 };
 
 pub(crate) use describe::Description;
@@ -107,7 +109,7 @@ impl Transactions {
         timeout_ms: i32,
         known: Option<Producer>,
     ) -> Result<Producer, ResponseError> {
-        if id.is_empty() {
+        if id.is_empty() || id.len() > MAX_NAME {
             return Err(ResponseError::InvalidRequest);
         }
         if !(1..=MAX_TIMEOUT_MS).contains(&timeout_ms) {

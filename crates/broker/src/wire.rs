@@ -10,6 +10,15 @@ pub(crate) mod reader;
 pub(crate) mod shape;
 pub(crate) mod writer;
 
+/// The longest name of a group, of its members and of a transactional producer, in bytes. The
+/// broker keeps them for days, and any client can make up new ones; real ones end at some 300.
+pub(crate) const MAX_NAME: usize = 1_000;
+
+/// As much of a client's name as is kept.
+pub(crate) fn shorten(name: &str) -> &str {
+    &name[..name.floor_char_boundary(MAX_NAME)]
+}
+
 /// Why a frame was refused. The connection is closed; the text goes to the log and to a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {

@@ -216,6 +216,31 @@ async fn commits_are_refused_where_kafka_refuses_them() {
 }
 
 #[tokio::test]
+async fn names_that_would_be_kept_for_days_are_bounded() {
+    let broker = broker(&FaultyFiles::new(49)).await;
+    broker.local().create_topic("t", 1, &[]).await.unwrap();
+    let mut client = Client::connect(broker.address()).await;
+    let (longest, longer) = ("n".repeat(1_000), "n".repeat(1_001));
+    let (group, request) = (ResponseError::InvalidGroupId, ResponseError::InvalidRequest);
+    let required = ResponseError::MemberIdRequired;
+    for (name, joined, committed) in [(&longest, required, 0), (&longer, group, group.code())] {
+        let join = join_request(name, "");
+        assert_eq!(client.call(9, &join).await.error_code, joined.code());
+        assert_eq!(commit(&mut client, name, None, 3, "").await, committed);
+    }
+    let instance = join_request("g", "").with_group_instance_id(Some(text(&longer)));
+    assert_eq!(client.call(9, &instance).await.error_code, request.code());
+    let kind = join_request("g", "").with_protocol_type(text(&longer));
+    assert_eq!(client.call(9, &kind).await.error_code, request.code());
+    client.init(&longest).await;
+    assert_eq!(client.try_init(&longer, 60_000, None).await.unwrap_err(), request.code());
+    let listed = client.call(4, &ListGroupsRequest::default()).await.groups;
+    let names: Vec<_> = listed.iter().map(|listed| listed.group_id.to_string()).collect();
+    assert_eq!(names, [longest]);
+    broker.shutdown().await;
+}
+
+#[tokio::test]
 async fn joins_that_cannot_be_are_refused() {
     let broker = broker(&FaultyFiles::new(44)).await;
     let mut client = Client::connect(broker.address()).await;

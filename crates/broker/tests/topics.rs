@@ -159,11 +159,16 @@ async fn topics_that_cannot_be_are_refused_with_the_reason() {
     assert_eq!(client.call(7, &request).await.topics[0].error_code, 0);
     let unknown = ResponseError::UnknownTopicOrPartition.code();
     assert_eq!(look(&mut client, "t").await.0, unknown, "only validated");
-    let request = DeleteTopicsRequest::default()
-        .with_topic_names(vec![topic("__consumer_offsets"), topic("nothing")]);
+    broker.local().create_topic("_schemas", 1, &[]).await.unwrap();
+    let ours = ["__consumer_offsets", "__transaction_state", "_schemas"];
+    let names = ours.iter().chain(&["nothing"]).map(|name| topic(name)).collect();
+    let request = DeleteTopicsRequest::default().with_topic_names(names);
     let deleted = client.call(5, &request).await.responses;
-    assert_eq!(deleted[0].error_code, ResponseError::InvalidTopicException.code());
-    assert_eq!(deleted[1].error_code, unknown);
+    for (name, deleted) in ours.iter().zip(&deleted) {
+        assert_eq!(deleted.error_code, ResponseError::InvalidTopicException.code(), "{name}");
+        assert_eq!(look(&mut client, name).await.0, 0, "{name}");
+    }
+    assert_eq!(deleted[3].error_code, unknown);
     broker.shutdown().await;
 }
 

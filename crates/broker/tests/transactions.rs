@@ -1,6 +1,9 @@
 //! Transactions over the wire, over crashes, and over two instances of one producer.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use kafka_protocol::{
@@ -272,6 +275,58 @@ async fn a_transaction_whose_marker_was_cut_off_ends_as_it_was_decided() {
         broker.shutdown().await;
     }
     assert!(ended_again > 0, "no cut took a marker and left its records");
+}
+
+/// Cuts the log of offsets while the process is down: what a transaction had committed there is
+/// missed, and nothing is that was not decided or is still there.
+#[tokio::test]
+async fn offsets_that_a_transaction_committed_and_the_log_has_lost_are_told() {
+    let log =
+        std::path::Path::new("/data/partitions/__consumer_offsets-0/00000000000000000000.log");
+    for (commit, keep, told) in [(true, 0.0, true), (true, 1.0, false), (false, 0.0, false)] {
+        let files = FaultyFiles::new(61);
+        let (broker, mut client, producer) = begin(&files).await;
+        assert_eq!(send_offset(&mut client, producer, 1).await, 0);
+        assert_eq!(end(&mut client, producer, commit).await, 0);
+        // The end is in the log before the next transaction begins.
+        assert_eq!(send_offset(&mut client, producer, 2).await, 0);
+        files.kill();
+        drop(client);
+        broker.shutdown().await;
+        files.edit(log, |bytes| bytes.truncate((bytes.len() as f64 * keep) as usize));
+        let lines = Lines::default();
+        let guard = tracing::subscriber::set_default(lines.subscriber());
+        let broker = self::broker(&files).await;
+        drop(guard);
+        assert_eq!(lines.text().contains("TL0319"), told, "{commit} {keep}: {}", lines.text());
+        broker.shutdown().await;
+    }
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn subscriber(&self) -> impl tracing::Subscriber + Send + Sync + use<> {
+        let lines = self.clone();
+        tracing_subscriber::fmt().with_writer(move || lines.clone()).finish()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 fn position(offset: i64) -> Vec<TxnOffsetCommitRequestTopic> {

@@ -1,7 +1,8 @@
 //! DeleteTopics (key 20), versions 1-6.
 //!
 //! - Durable when answered. v6+ also deletes by topic id.
-//! - Committed offsets of the topic go with it. The broker's own topics cannot be deleted.
+//! - Committed offsets of the topic go with it. The topics of the broker and of its schema registry
+//!   cannot be deleted.
 
 use kafka_protocol::{
     ResponseError,

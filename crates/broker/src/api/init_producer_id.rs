@@ -3,6 +3,7 @@
 //! - Without a transactional id: a new producer id.
 //! - With one: the same producer id with the next epoch. A transaction that an earlier instance
 //!   left open is aborted first, so the answer already excludes it.
+//! - A transactional id ends at 1,000 bytes, which it does not in Kafka.
 //! - v3+: a producer that names its id and epoch continues only if they are current.
 
 use kafka_protocol::{

@@ -5,6 +5,8 @@
 //! - v4+: a dynamic member without an id is first refused with MEMBER_ID_REQUIRED.
 //! - v5+: static members (`group_instance_id`) keep their assignment over a restart.
 //! - v9: a static leader that comes back is told to skip the assignment.
+//! - Names of groups, instances and protocols end at 1,000 bytes, which Kafka does not do; of a
+//!   client's name so much is kept.
 
 use std::time::Duration;
 
@@ -19,7 +21,10 @@ use kafka_protocol::{
 use super::{Api, Call};
 use crate::{
     group::member::{Candidate, JoinRequest, JoinResult},
-    wire::shape::{BLOB, I32, Kind, Shape, TEXT, all, since},
+    wire::{
+        shape::{BLOB, I32, Kind, Shape, TEXT, all, since},
+        shorten,
+    },
 };
 
 /// The handler.
@@ -58,7 +63,7 @@ impl Api for JoinGroup {
         let join = JoinRequest {
             member_id: request.member_id.to_string(),
             instance_id: request.group_instance_id.as_ref().map(ToString::to_string),
-            client_id: call.client_id.clone().unwrap_or_default(),
+            client_id: shorten(call.client_id.as_deref().unwrap_or_default()).to_owned(),
             client_host: format!("/{}", call.client.address.ip()),
             session_timeout,
             rebalance_timeout,

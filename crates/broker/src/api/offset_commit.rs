@@ -1,5 +1,6 @@
 //! OffsetCommit (key 8), versions 2-9.
 //!
+//! - The name of a group ends at 1,000 bytes, which it does not in Kafka.
 //! - Answered when the offsets are durable in `__consumer_offsets`.
 //! - Members are checked by id, instance id and generation; a client without membership may commit
 //!   while the group has no members (generation -1).

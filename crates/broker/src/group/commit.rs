@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use crate::{
     batch::{KeyValue, Producer},
     store::{self, StoreError},
+    wire::MAX_NAME,
 };
 
 use super::{
@@ -41,6 +42,11 @@ impl Commit {
         self.offsets.iter().map(record).collect()
     }
 
+    /// Before a group is made for it.
+    fn check_name(&self) -> Result<(), ResponseError> {
+        if self.group.len() > MAX_NAME { Err(ResponseError::InvalidGroupId) } else { Ok(()) }
+    }
+
     fn check(&self, group: &mut Group) -> Result<(), ResponseError> {
         let instance = self.instance_id.as_deref();
         group.membership.check_commit(&self.member_id, instance, self.generation, Instant::now())
@@ -50,6 +56,7 @@ impl Commit {
 impl Groups {
     /// Commits offsets; durable when this returns.
     pub(crate) async fn commit(&self, commit: &Commit) -> Result<(), ResponseError> {
+        commit.check_name()?;
         if commit.generation >= 0 && self.find(&commit.group).is_none() {
             return Err(ResponseError::IllegalGeneration);
         }
@@ -74,6 +81,7 @@ impl Groups {
     /// Appends offsets that count when the producer's transaction commits, and returns the offset
     /// to wait for with [`Groups::durable`]. The caller keeps the transaction open meanwhile.
     pub(crate) fn stage(&self, commit: &Commit, producer: Producer) -> Result<i64, ResponseError> {
+        commit.check_name()?;
         self.with_new(&commit.group, |group| {
             // A producer that is not a member says so with an empty id and generation -1.
             if commit.generation >= 0 || !commit.member_id.is_empty() {

@@ -7,10 +7,10 @@ use rand::Rng;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{Join, MAX_MEMBERS, Membership, State};
-use crate::group::member::{JoinRefused, JoinRequest, Member};
-
-/// How much of a client's or instance's name a member id begins with, in bytes.
-const MAX_NAME: usize = 1_000;
+use crate::{
+    group::member::{JoinRefused, JoinRequest, Member},
+    wire::shorten,
+};
 
 impl Membership {
     /// A member joins or rejoins.
@@ -36,7 +36,7 @@ impl Membership {
         }
         let name = request.instance_id.as_deref().unwrap_or(&request.client_id);
         // The id is a string of the protocol too: a name of its greatest length must leave room.
-        let id = format!("{}-{}", &name[..name.floor_char_boundary(MAX_NAME)], random_suffix());
+        let id = format!("{}-{}", shorten(name), random_suffix());
         if let Some(instance) = &request.instance_id {
             return match self.instances.get(instance).cloned() {
                 Some(old) => self.replace_static(&old, id, request, now),
