@@ -84,6 +84,11 @@ impl Bus {
         self.0.topics.cleanup(topic)
     }
 
+    /// The offsets of one partition.
+    pub fn describe_partition(&self, at: &TopicPartition) -> Result<PartitionInfo, BusError> {
+        self.0.topics.offsets(&at.topic, at.partition)
+    }
+
     /// Registers a schema, or finds the id it has; remembered, so a second call costs nothing.
     ///
     /// # Errors

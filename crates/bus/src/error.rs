@@ -77,7 +77,8 @@ pub enum BusError {
     },
     /// The registry has no schema of this id.
     #[error(
-        "TL0505: the registry at {url} has no schema {id}; was the record written against another registry?"
+        "TL0505: the registry at {url} has no schema {id}; was its subject deleted for good, or the \
+         record written against another registry?"
     )]
     UnknownSchema {
         /// The id.
@@ -104,12 +105,14 @@ pub enum BusError {
         message: String,
     },
     /// The topic does not exist.
-    #[error("TL0508: topic {topic} does not exist on {brokers}; create it or check the name")]
+    #[error("TL0508: topic {topic} does not exist on {brokers}; {fix}")]
     UnknownTopic {
         /// The topic.
         topic: TopicName,
         /// Where it was looked for.
         brokers: String,
+        /// The name that was probably meant, or what to do.
+        fix: String,
     },
     /// The topic exists and is not what it must be.
     #[error(
@@ -311,9 +314,7 @@ pub enum BusError {
         group: String,
     },
     /// Offsets of a group were to be set while it has members.
-    #[error(
-        "TL0528: {group} has members that read: stop its worker, wait ten seconds, and try again"
-    )]
+    #[error("TL0528: {group} has members that read: stop its worker, and try again")]
     GroupInUse {
         /// The consumer group.
         group: String,

@@ -6,7 +6,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use throughline_event::{Offset, PartitionId, TopicName};
+use throughline_event::{Offset, PartitionId, TopicName, suggest};
 
 use crate::BusError;
 use crate::block_on::block_on;
@@ -134,10 +134,20 @@ impl Topics {
 
     /// How many partitions a topic has.
     pub(crate) fn info(&self, topic: &TopicName) -> Result<TopicInfo, BusError> {
-        self.find(topic)?.ok_or_else(|| BusError::UnknownTopic {
-            topic: topic.clone(),
-            brokers: self.brokers.clone(),
-        })
+        if let Some(found) = self.find(topic)? {
+            return Ok(found);
+        }
+        let known = self.all()?;
+        let known: Vec<&str> = known.iter().map(|known| known.topic.as_str()).collect();
+        Err(self.unknown(topic, &known))
+    }
+
+    fn unknown(&self, topic: &TopicName, known: &[&str]) -> BusError {
+        let fix = match suggest::nearest(topic.as_str(), known) {
+            Some(name) => format!("did you mean `{name}`?"),
+            None => "create it or check the name".to_owned(),
+        };
+        BusError::UnknownTopic { topic: topic.clone(), brokers: self.brokers.clone(), fix }
     }
 
     /// The offsets of each partition.
@@ -308,8 +318,7 @@ impl Topics {
             code,
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownPartition)
         ) {
-            let brokers = self.brokers.clone();
-            return BusError::UnknownTopic { topic: topic.clone(), brokers };
+            return self.unknown(topic, &[]);
         }
         let retry = code.is_some_and(is_transient);
         BusError::TopicRefused { action, topic: topic.clone(), reason, retry }

@@ -107,6 +107,16 @@ fn a_topic_that_does_not_exist_is_told_and_not_created() {
 }
 
 #[test]
+fn a_mistyped_topic_is_told_with_the_one_that_is_there() {
+    let bus = start();
+    let known = topic(&bus, 1, Cleanup::Delete);
+    let mistyped = TopicName::new(format!("{known}x")).unwrap();
+    let error = bus.describe(&mistyped).unwrap_err().to_string();
+    assert!(error.contains(&format!("TL0508: topic {mistyped} does not exist")), "{error}");
+    assert!(error.contains(&format!("did you mean `{known}`?")), "{error}");
+}
+
+#[test]
 fn brokers_that_are_not_there_are_named_with_the_reason() {
     // A port that was free a moment ago, and one that takes connections and says nothing.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
