@@ -78,6 +78,20 @@ pub enum WorkerError {
         /// The newest version that it has published.
         version: i64,
     },
+    /// The source's position is older than what was published from it.
+    #[error(
+        "TL0614: {partition} ends at offset {end}, before the position that {worker} has published \
+         up to: the topic lost its end, or is an older copy; restore it, or let the source be read \
+         from its beginning with `throughline offsets set {worker} beginning`"
+    )]
+    PositionBehind {
+        /// The producer.
+        worker: WorkerName,
+        /// Where its positions stand.
+        partition: TopicPartition,
+        /// Where that ends.
+        end: Offset,
+    },
     /// So many keys failed that the program, or the target, is plainly wrong.
     #[error(
         "TL0605: {parked} keys of {worker} are parked, more than {limit}; mend the mapping, or \
@@ -156,6 +170,7 @@ impl WorkerError {
             | Self::DamagedRecord { .. }
             | Self::OtherColumns { .. }
             | Self::PositionLost { .. }
+            | Self::PositionBehind { .. }
             | Self::TooManyParked { .. }
             | Self::OtherTarget { .. }
             | Self::Options { .. } => true,

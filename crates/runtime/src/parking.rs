@@ -20,8 +20,8 @@ pub(crate) const MOST_PARKED: usize = 10_000;
 /// The events of one key that wait.
 #[derive(Debug, Clone)]
 pub(crate) struct Parked {
-    /// The `before` document of the oldest event.
-    pub(crate) before: Option<Vec<u8>>,
+    /// The `before` document of the oldest event; nothing at all when that cannot be read any more.
+    pub(crate) before: Option<Option<Vec<u8>>>,
     /// The ids of all its dead letters, oldest first.
     pub(crate) ids: Vec<String>,
     /// The newest event.
@@ -46,7 +46,7 @@ impl Parking {
     }
 
     /// Adds an event to its key; `before` counts for the first one only.
-    pub(crate) fn park(&mut self, letter: DeadLetter, before: Option<&[u8]>) {
+    pub(crate) fn park(&mut self, letter: DeadLetter, before: Option<Option<&[u8]>>) {
         let (Some(input), Some(key)) = (&letter.input, &letter.key) else { return };
         let at = (input.partition.clone(), key.bytes.clone());
         match self.keys.get_mut(&at) {
@@ -58,7 +58,7 @@ impl Parking {
             }
             None => {
                 let ids = vec![letter.id.clone()];
-                let before = before.map(<[u8]>::to_vec);
+                let before = before.map(|before| before.map(<[u8]>::to_vec));
                 self.keys.insert(at, Parked { before, ids, newest: letter });
             }
         }
@@ -121,12 +121,12 @@ mod tests {
     #[test]
     fn a_key_keeps_the_oldest_before_and_the_newest_event() {
         let mut parking = Parking::default();
-        parking.park(letter(1, b"a"), Some(b"old"));
+        parking.park(letter(1, b"a"), Some(Some(b"old")));
         parking.park(letter(2, b"b"), None);
-        parking.park(letter(3, b"a"), Some(b"newer"));
-        parking.park(letter(3, b"a"), Some(b"delivered again"));
+        parking.park(letter(3, b"a"), Some(Some(b"newer")));
+        parking.park(letter(3, b"a"), Some(Some(b"delivered again")));
         let parked = parking.get(&at(&letter(1, b"a"))).unwrap();
-        assert_eq!(parked.before.as_deref(), Some(&b"old"[..]));
+        assert_eq!(parked.before, Some(Some(b"old".to_vec())));
         assert_eq!(parked.ids, ["cdc.shop.order-0@1", "cdc.shop.order-0@3"]);
         assert_eq!(parked.newest.id, "cdc.shop.order-0@3");
         assert_eq!(parking.len(), 2);

@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 
 use throughline_avro::{Cursor, DecodeError, Schema, put_long, put_str, put_union_branch};
 use throughline_bus::{Bus, Entry, Isolation, Partitions, TransactionalProducer};
+use throughline_document::Store;
 use throughline_event::{
     Micros, Offset, PartitionId, Position, Record, Role, TopicName, TopicPartition, WorkerName,
 };
@@ -50,9 +51,9 @@ impl Committed {
     }
 }
 
-/// What a topic of positions holds: the newest one, if there is any.
-#[derive(Debug, Default)]
-pub(crate) struct Newest(pub(crate) Option<Committed>);
+/// What a topic of positions holds: the newest one, if there is any, and where it ends.
+#[derive(Debug)]
+pub(crate) struct Newest(pub(crate) Option<Committed>, pub(crate) Offset);
 
 /// A record of the topic that is none of its producer's.
 #[derive(Debug, thiserror::Error)]
@@ -68,22 +69,46 @@ struct NotAPosition {
 /// # Errors
 /// When the position could not be read for [`throughline_bus::READ_PATIENCE`].
 pub(crate) fn read(host: &Host, producer: &WorkerName) -> Result<Option<Newest>, WorkerError> {
-    let topic = TopicName::positions(producer);
-    let at = TopicPartition { topic, partition: PartitionId(0) };
-    let mut newest = Newest::default();
+    let at = partition(producer);
+    let mut newest = None;
     let what = (producer, "the source's position");
     let read = read::to_end(host, what, &at, Offset(0), |entry| {
         match entry {
             Entry::Record(record) => {
-                if let Some(committed) = take(&record, &at, producer)? {
-                    newest.0 = Some(committed);
-                }
+                newest = take(&record, &at, producer)?.or(newest.take());
             }
             Entry::Undecodable(bad) => read::undecodable(&bad),
         }
         Ok(())
     })?;
-    Ok(read.map(|_| newest))
+    Ok(read.map(|end| Newest(newest, end)))
+}
+
+/// Refuses a position that something was published behind: `newest` is the version of what the store
+/// did not know. Each transaction holds a position, so the topic has lost its end. From an older one
+/// appended rows would join their documents twice, and documents would be dropped as too old.
+pub(crate) fn check(
+    store: &mut Store,
+    worker: &WorkerName,
+    (committed, end): (Option<&Committed>, Offset),
+    newest: i64,
+) -> Result<(), WorkerError> {
+    let partition = partition(worker);
+    let reached = store.next_offset(&partition);
+    let behind = |version: i64| end < reached || version < newest;
+    // One that lets the source be read from its beginning is never behind.
+    if committed.is_some_and(|known| known.position.is_some() && behind(known.version)) {
+        // The next start finds nothing new: it has to know that there was more.
+        let reached = reached.max(end.next());
+        store.transaction()?.commit(&[(partition.clone(), reached)])?;
+        return Err(WorkerError::PositionBehind { worker: worker.clone(), partition, end });
+    }
+    Ok(store.transaction()?.commit(&[(partition, end)])?)
+}
+
+/// Where the positions of a producer stand.
+pub(crate) fn partition(producer: &WorkerName) -> TopicPartition {
+    TopicPartition { topic: TopicName::positions(producer), partition: PartitionId(0) }
 }
 
 /// The position in a record of its producer; others are passed over.
@@ -120,11 +145,10 @@ fn take(
 /// # Errors
 /// When the topic cannot be read.
 pub fn newest(bus: &Bus, producer: &WorkerName) -> Result<Option<(i64, Micros)>, WorkerError> {
-    let topic = TopicName::positions(producer);
-    if !bus.topics()?.iter().any(|known| known.topic == topic) {
+    let at = partition(producer);
+    if !bus.topics()?.iter().any(|known| known.topic == at.topic) {
         return Ok(None);
     }
-    let at = TopicPartition { topic, partition: PartitionId(0) };
     let mut newest = None;
     bus.read_to_end(&at, Offset(0), Isolation::ReadCommitted, |entry| {
         if let Entry::Record(record) = entry

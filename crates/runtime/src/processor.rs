@@ -156,7 +156,7 @@ impl Work<'_> {
             (TopicPartition { topic, partition }, key)
         });
         let parked = at.as_ref().and_then(|at| self.parking.get(at));
-        let parked_before = parked.map(|parked| parked.before.as_deref());
+        let parked_before = parked.and_then(|parked| parked.before.as_ref()).map(Option::as_deref);
         match self.program.process(record, parked_before, &mut self.producer, &mut self.meter) {
             Ok(()) => at.map_or(Ok(()), |at| self.resumed(&at)),
             Err(program::Failure::Bus(error)) => Err(error.into()),
@@ -183,7 +183,7 @@ impl Work<'_> {
         let letter = failed_letter(&self.program.name, record, error, &self.host.bus).fitting();
         self.failed.get_or_insert_with(|| (0, letter.place.clone())).0 += 1;
         self.dead(&letter)?;
-        self.parking.park(letter, before);
+        self.parking.park(letter, Some(before));
         Ok(())
     }
 
@@ -213,7 +213,7 @@ impl Work<'_> {
             return Ok(());
         };
         self.producer.begin()?;
-        let before = Some(parked.before.as_deref());
+        let before = parked.before.as_ref().map(Option::as_deref);
         match self.program.process(&stored.record(), before, &mut self.producer, &mut self.meter) {
             Ok(()) => {
                 self.resumed(at)?;

@@ -47,7 +47,7 @@ pub(crate) fn run<P: Producer>(
     let mut connector = block.block_on(P::connect(settings, cx.clone()))?;
     let mut store = state::open(host, &cx.name)?;
     let publisher = Publisher::prepare(P::KIND, &cx, connector.entities(), &mut store, host)?;
-    let Some(positions::Newest(committed)) = positions::read(host, &cx.name)? else {
+    let Some(positions::Newest(committed, end)) = positions::read(host, &cx.name)? else {
         return Ok(());
     };
     let Some(newest) = state::catch_up(&mut store, &publisher, host, &cx.name)? else {
@@ -64,16 +64,19 @@ pub(crate) fn run<P: Producer>(
         let (worker, topic) = (cx.name.clone(), TopicName::positions(&cx.name));
         return Err(WorkerError::PositionLost { worker, topic, version });
     }
+    positions::check(&mut store, &cx.name, (committed.as_ref(), end), newest)?;
     let begins_anew = committed.as_ref().is_some_and(|known| known.position.is_none());
     let mut anew = None;
     if begins_anew && version > 0 {
         anew = Some(Anew::begin(host, &cx.name, &cx.system, connector.entities())?);
     }
-    connector.resume(committed.and_then(|committed| committed.position))?;
+    let position = committed.and_then(|committed| committed.position);
+    connector.resume(position.clone())?;
     let mut meter = Meter::new(host, &cx.name);
     meter.ready(true);
     let dumps = HashMap::new();
-    let mut work = Work { publisher, version, meter, dumps, waiting: None, missing: None };
+    let mut work =
+        Work { publisher, version, position, meter, dumps, waiting: None, missing: None };
     let mut batch = CaptureBatch::default();
     while !host.shutdown.is_draining() {
         work.meter.beat();
@@ -131,6 +134,8 @@ enum Sent {
 struct Work {
     publisher: Publisher,
     version: i64,
+    /// The newest one that was published.
+    position: Option<Position>,
     meter: Meter,
     /// The version of the dump that is being read, by entity and scope.
     dumps: HashMap<(usize, String), u64>,
@@ -178,7 +183,8 @@ impl Work {
         }
     }
 
-    /// Publishes one batch. Only the last of its transactions carries the position.
+    /// Publishes one batch. Only the last of its transactions carries its position, the others the
+    /// one before.
     fn publish(
         &mut self,
         store: &mut Store,
@@ -199,6 +205,7 @@ impl Work {
                     if !divides {
                         continue;
                     }
+                    self.reached(None)?;
                     let offsets = self.publisher.commit()?;
                     differ.commit(&offsets)?;
                     self.publisher.begin()?;
@@ -221,15 +228,23 @@ impl Work {
         started: Instant,
     ) -> Result<Committed, WorkerError> {
         let committed = Committed { position, version: self.version };
-        if committed.position.is_some() {
-            self.publisher.position(&committed)?;
-        }
+        self.reached(committed.position.as_ref())?;
         let differed = self.meter.took(Stage::Diff, started);
         let offsets = self.publisher.commit()?;
         differ.commit(&offsets)?;
         self.meter.took(Stage::Commit, differed);
         self.meter.progressed();
         Ok(committed)
+    }
+
+    /// Writes the newest position, and with it the versions that are given out, in each transaction:
+    /// one that is older than what was published shows that the topic of positions lost its end.
+    fn reached(&mut self, position: Option<&Position>) -> Result<(), WorkerError> {
+        if let Some(position) = position {
+            self.position = Some(position.clone());
+        }
+        let (position, version) = (self.position.clone(), self.version);
+        self.publisher.position(&Committed { position, version })
     }
 
     /// Deletes keys that a complete dump did not show; returns whether those were all.

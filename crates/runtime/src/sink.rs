@@ -149,9 +149,7 @@ impl<S: Sink> Work<'_, S> {
             if self.sink.has_seen(&partition) {
                 continue;
             }
-            let log = self.host.bus.describe(&partition.topic)?;
-            let log = log.iter().find(|info| info.partition == partition.partition);
-            if log.is_none_or(|log| offset > log.start) {
+            if offset > self.host.bus.describe_partition(&partition)?.start {
                 let worker = self.worker.clone();
                 return Err(WorkerError::OtherTarget { worker, partition, offset });
             }

@@ -17,7 +17,7 @@ use throughline_event::{
 };
 use throughline_runtime::{ProducerRegistry, Shutdown, positions};
 
-use crate::capture::{name, published};
+use crate::scripted::{name, published};
 use crate::support::{Flow, run_until};
 
 /// Gives a row at a time, from its position on.

@@ -9,7 +9,7 @@ use crate::scripted::{documents, name, run, worker};
 use crate::support::{Flow, run_until_halted};
 
 /// The newest schemas of a topic's keys and values.
-fn ids(flow: &Flow, topic: &TopicName) -> (SchemaId, SchemaId) {
+pub(crate) fn ids(flow: &Flow, topic: &TopicName) -> (SchemaId, SchemaId) {
     let of = |subject: String| flow.bus().version(&subject, None).unwrap().id;
     (of(topic.key_subject()), of(topic.value_subject()))
 }

@@ -1,3 +1,8 @@
+use throughline_avro::SchemaId;
+use throughline_event::TopicName;
+use throughline_runtime::dead_letter::DeadLetter;
+
+use crate::foreign::ids;
 use crate::support::Flow;
 
 /// A key that the target refused, and others that it took.
@@ -58,4 +63,22 @@ fn a_refusal_of_a_record_that_is_not_in_the_batch_stops_the_worker_and_writes_no
     let letters = flow.letters();
     assert_eq!(letters.len(), 1, "{letters:?}");
     assert_eq!(letters[0].input.as_ref().map(|input| input.offset.0), Some(0));
+}
+
+#[test]
+fn a_parked_record_whose_schema_is_gone_holds_back_nothing_and_is_resolved_by_a_newer_one() {
+    let flow = refused();
+    let mut letter = flow.letters().remove(1);
+    letter.value.as_mut().unwrap().schema = Some(SchemaId(99_999));
+    let topic = TopicName::dead(&letter.worker);
+    let (key, value) = ids(&flow, &topic);
+    let (id, datum) = (DeadLetter::key_datum(&letter.id), letter.to_datum());
+    flow.write_to(&topic, Some((key, &id)), Some((value, &datum)));
+    flow.mend("a");
+    flow.write(&[("b", 5)]);
+    flow.run_until("the others go on", || flow.held("b") == Some(5));
+    assert_eq!((flow.held("a"), flow.letters().len()), (None, 2));
+    flow.write(&[("a", 6)]);
+    flow.run_until("the newer record resolves it", || flow.letters().is_empty());
+    assert_eq!(flow.held("a"), Some(6));
 }

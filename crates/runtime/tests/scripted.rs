@@ -24,11 +24,20 @@ const ENTITIES: [&str; 2] = ["other", "thing"];
 pub(crate) const OTHER: usize = 0;
 pub(crate) const THING: usize = 1;
 
+/// The scope of full dumps.
+pub(crate) const DUMP: &str = "dump";
+
 /// Something that a source shows.
 #[derive(Clone, Serialize, Deserialize, JsonSchema)]
 pub(crate) enum Step {
     /// A key of an entity, and the text of its document.
     Document(usize, String, String),
+    /// A full dump of the things begins.
+    SweepBegin,
+    /// A key that stands in it.
+    Shown(String),
+    /// The dump of this scope ends: [`DUMP`], or one that was not begun.
+    SweepEnd(String),
     /// A key that is gone.
     Gone(usize, String),
     /// A bad line of a version of a file.
@@ -132,6 +141,15 @@ impl Scripted {
                 let (scope, snapshot) = (None, false);
                 Item::Document { entity, key, document, scope, changed_at, place, snapshot }
             }
+            Step::SweepBegin => {
+                Item::SweepBegin { entity: THING, scope: DUMP.to_owned(), version: 1 }
+            }
+            Step::Shown(id) => {
+                let (entity, key, scope) = (THING, datum(&id), Some(DUMP.to_owned()));
+                let (document, snapshot) = ([&key[..], &datum("shown")].concat(), false);
+                Item::Document { entity, key, document, scope, changed_at, place, snapshot }
+            }
+            Step::SweepEnd(scope) => Item::SweepEnd { entity: THING, scope, changed_at, place },
             Step::Gone(entity, id) => Item::Gone { entity, key: datum(&id), changed_at, place },
             Step::Bad { file, version, line } => Item::Rejected(Rejection {
                 entity: self.entities[THING].name.clone(),

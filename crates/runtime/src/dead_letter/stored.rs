@@ -17,14 +17,27 @@ pub(crate) struct Stored<'l> {
 }
 
 impl<'l> Stored<'l> {
-    /// Looks up its schemas; nothing for a letter without an input record.
+    /// Looks up its schemas; nothing for a letter without an input record, or with one whose schema
+    /// is gone: its key must not hold back all others for good.
     pub(crate) fn new(letter: &'l DeadLetter, bus: &Bus) -> Result<Option<Self>, BusError> {
         let Some(input) = &letter.input else { return Ok(None) };
         let schema = |part: &Option<Part>| {
             let id = part.as_ref().and_then(|part| part.schema);
             id.map(|id| bus.schema(id)).transpose()
         };
-        Ok(Some(Self { letter, input, key: schema(&letter.key)?, value: schema(&letter.value)? }))
+        let found = schema(&letter.key).and_then(|key| Ok((key, schema(&letter.value)?)));
+        match found {
+            Ok((key, value)) => Ok(Some(Self { letter, input, key, value })),
+            Err(error @ BusError::UnknownSchema { .. }) => {
+                tracing::error!(
+                    worker = %letter.worker, letter = letter.id, error = %error,
+                    "TL0615: a parked record cannot be tried again, its schema is gone; its key goes \
+                     on with its next record; restore the registry's topic to try this one again"
+                );
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The record as the worker first saw it.

@@ -146,9 +146,11 @@ impl Program {
             for letter in letters.into_iter().filter(|letter| letter.parked) {
                 let input = letter.input.as_ref().map(|input| &input.partition);
                 if input.is_some_and(|input| partitions.contains(input)) {
-                    let before = Stored::new(&letter, &host.bus)?
-                        .and_then(|stored| self.before(&stored.record()).map(<[u8]>::to_vec));
-                    parking.park(letter, before.as_deref());
+                    let stored = Stored::new(&letter, &host.bus)?;
+                    let before =
+                        |stored: Stored<'_>| self.before(&stored.record()).map(<[u8]>::to_vec);
+                    let before = stored.map(before);
+                    parking.park(letter, before.as_ref().map(Option::as_deref));
                 }
             }
         }
