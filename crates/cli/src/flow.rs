@@ -10,7 +10,7 @@ use throughline_avro::Schema;
 use throughline_config::pack::{Pack, Setting, SettingType};
 use throughline_config::yaml::Mark;
 use throughline_config::{Config, Finding, Report, System};
-use throughline_connector::{CapturedEntity, Holding, ProducerContext, SinkContext};
+use throughline_connector::{Holding, ProducerContext, SinkContext};
 use throughline_event::{Path, SystemName, TopicName, TopicPartition, Violations, WorkerName};
 use throughline_processor_normalizer::{self as normalizer, Engine, Normalizer, Spec};
 use throughline_runtime::{ProducerKind, Reached, SinkKind, WorkerError};

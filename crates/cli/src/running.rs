@@ -36,8 +36,15 @@ impl Running {
     pub(crate) fn write(&self, data: &Path) -> Result<(), Failure> {
         let text = serde_json::to_string_pretty(self).exit(Exit::Internal)?;
         let temporary = data.join("running.json.new");
-        std::fs::write(&temporary, text).exit(Exit::Unavailable)?;
-        std::fs::rename(&temporary, file(data)).exit(Exit::Unavailable)
+        let written = std::fs::write(&temporary, text);
+        written.and_then(|()| std::fs::rename(&temporary, file(data))).map_err(|error| {
+            let path = temporary.display();
+            let text = format!(
+                "TL9030: could not write {path}: {error}; free some disk space, or let this user \
+                 write there, and start again"
+            );
+            Failure::new(Exit::Unavailable, text)
+        })
     }
 
     /// Removes the file at the end of a drain. One that stays behind a crash does no harm: nothing
@@ -87,4 +94,24 @@ pub(crate) fn worker_memory(config: &Config) -> usize {
 /// Connects to the bus of a configuration.
 pub(crate) fn connect(config: &Config) -> Result<Bus, Failure> {
     Bus::connect(bus_options(config)?).exit(Exit::Unavailable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_cannot_be_written_are_told_with_their_place() {
+        let data = tempfile::tempdir().unwrap();
+        let bus = SocketAddr::from(([127, 0, 0, 1], 9));
+        let registry = "http://127.0.0.1:8".to_owned();
+        let running = Running { pid: 7, kafka: bus, registry, metrics: None };
+        running.write(data.path()).unwrap();
+        assert_eq!(Running::read(data.path()).unwrap().kafka, bus);
+        let taken = data.path().join("running.json.new");
+        std::fs::create_dir(&taken).unwrap();
+        let error = running.write(data.path()).unwrap_err().error.unwrap().to_string();
+        let told = format!("TL9030: could not write {}: ", taken.display());
+        assert!(error.starts_with(&told), "{error}");
+    }
 }

@@ -1,7 +1,9 @@
 //! `offsets`: where workers go on, and how to let one that is stopped go on elsewhere.
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
-use throughline_bus::{Bus, CommittedBy};
+use throughline_bus::{Bus, BusError, CommittedBy};
 use throughline_connector::Holding;
 use throughline_event::{Offset, PartitionId, TopicName, TopicPartition, WorkerName};
 use throughline_runtime::positions;
@@ -12,6 +14,9 @@ use crate::exit::{Exit, Fail, Failure};
 use crate::flow::Flow;
 use crate::output;
 use crate::running;
+
+/// A little more than the session of a worker that has ended.
+const SESSION: Duration = Duration::from_secs(12);
 
 /// What stands for the place before everything.
 const BEGINNING: &str = "beginning";
@@ -102,7 +107,7 @@ fn set(
     if offset > log.end {
         return Err(misplaced(&format!("{at} ends at {}, before {offset}", log.end)));
     }
-    bus.set_committed(&reader.group, &[(at.clone(), offset)]).exit(Exit::Unavailable)?;
+    set_when_free(bus, &reader.group, &[(at.clone(), offset)]).exit(Exit::Unavailable)?;
     let sink = flow.sinks.iter().find(|sink| sink.name == *reader.name);
     let held = sink.map(|sink| sink.holds(flow, &at)).transpose().exit(Exit::Unavailable)?;
     output::line(&told(reader.name, &at, offset, held.flatten().as_ref()))?;
@@ -123,6 +128,29 @@ fn told(
              starts"
         ),
         _ => format!("{worker} goes on at offset {offset} of {at}"),
+    }
+}
+
+/// Sets offsets, after the sessions of workers that have ended. They keep their partitions for that
+/// long, to have them at once when they are started again.
+fn set_when_free(
+    bus: &Bus,
+    group: &str,
+    offsets: &[(TopicPartition, Offset)],
+) -> Result<(), BusError> {
+    let began = Instant::now();
+    let mut told = false;
+    loop {
+        match bus.set_committed(group, offsets) {
+            Err(BusError::GroupInUse { .. }) if began.elapsed() < SESSION => {
+                if !told {
+                    output::note("waiting ten seconds for a worker that has ended");
+                    told = true;
+                }
+                std::thread::sleep(SESSION / 50);
+            }
+            done => return done,
+        }
     }
 }
 
