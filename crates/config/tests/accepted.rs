@@ -29,14 +29,6 @@ fn defaults_are_filled_in() {
 }
 
 #[test]
-fn a_producer_has_two_shares_of_the_memory() {
-    let config = config(&format!("memory: 64MiB\n{GOOD}"));
-    let workers = [config.producers.len(), config.processors.len(), config.sinks.len()];
-    assert_eq!(workers, [1, 1, 1]);
-    assert_eq!(config.worker_memory(), ByteSize::mib(16));
-}
-
-#[test]
 fn a_system_gets_a_normalizer_of_its_own_name_unless_one_is_written() {
     let implied = config(GOOD);
     assert_eq!(implied.processors.len(), 1);
@@ -99,8 +91,8 @@ fn a_sink_may_read_what_a_system_observes() {
 }
 
 #[test]
-fn the_memory_is_shared_by_all_workers() {
-    let config = config(&format!("memory: 60MiB\n{GOOD}"));
+fn the_memory_is_shared_by_all_workers_and_a_producer_has_two_shares() {
+    let config = config(&format!("memory: 80MiB\n{GOOD}"));
     assert_eq!(config.worker_memory(), ByteSize::mib(20));
 }
 
