@@ -62,7 +62,7 @@ impl Sink for FilesSink {
         cx: SinkContext,
         at: &TopicPartition,
     ) -> Result<Option<Holding>, DeliverError> {
-        let folder: PathBuf = cx.base.join(&settings.folder).components().collect();
+        let folder = cx.path(&settings.folder);
         let folder = folder.join(at.topic.as_str());
         let remove = folder.join(format!("{}-*.{}", at.partition, extension(settings.format)));
         let last = last(&folder, at.partition, settings.format)?;
