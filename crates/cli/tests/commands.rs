@@ -277,15 +277,15 @@ fn usage_errors_and_answers_have_their_exit_codes() {
 #[test]
 fn a_taken_port_is_told_with_the_lines_that_choose_another() {
     let sandbox = Sandbox::new();
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let at = taken.local_addr().unwrap();
+    let taken = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [at, metrics] = taken.each_ref().map(|taken| taken.local_addr().unwrap());
     let ports = r#"bus: {embedded: {kafka: "127.0.0.1:0", registry: "127.0.0.1:0"}}"#;
     let yaml = fs::read_to_string(sandbox.path("throughline.yaml")).unwrap();
     let written = yaml.lines().find(|line| line.contains("kafka:")).unwrap().to_owned();
     sandbox.configure(|yaml| yaml.replace(&written, &format!("    kafka: {at}")));
     let up = text(&sandbox.output(&["up"]).stderr);
     assert!(up.contains("TL0302") && up.contains(ports), "{up}");
-    sandbox.configure(|yaml| yaml.replace("metrics: 127.0.0.1:0", &format!("metrics: {at}")));
+    sandbox.configure(|yaml| yaml.replace("metrics: 127.0.0.1:0", &format!("metrics: {metrics}")));
     let check = text(&sandbox.output(&["check"]).stdout);
     for part in ["TL9013: `bus.embedded.kafka` cannot", ports, r#"`metrics: "127.0.0.1:0"`"#] {
         assert!(check.contains(part), "{check}");
