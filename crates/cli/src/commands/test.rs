@@ -101,7 +101,7 @@ fn fixtures(pack: &Pack, spec: Spec, update: bool) -> Result<Vec<Outcome>, Failu
 fn stray(pack: &Pack, mapped: &[EntityName]) -> Result<Vec<Outcome>, Failure> {
     let failed = |path: &str, why: String| Outcome {
         name: format!("{}/{path}", pack.files().place()),
-        result: Tested::Failed(format!("  TL9029: {why}")),
+        result: Tested::Failed(format!("  {}", format_args!("TL9029: {why}"))),
     };
     let mut outcomes = Vec::new();
     for folder in pack.files().folders("fixtures").exit(Exit::Data)? {
